@@ -1,0 +1,1 @@
+"""Everything a browser sees; the only code that imports dash."""

@@ -1,0 +1,1 @@
+"""Small builders of what pages are made of."""

@@ -1,0 +1,1 @@
+"""Pure functions: data in, figure out; no Dash, no services."""

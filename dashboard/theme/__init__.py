@@ -1,0 +1,1 @@
+"""Design tokens and one plotly template a mode."""

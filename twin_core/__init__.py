@@ -1,0 +1,1 @@
+"""The twin: physiology, forecasting, identification and advice, whole and usable without a browser."""

@@ -1,0 +1,1 @@
+"""What everything else is said in: units, records, people, models, ports and errors. Imports nothing above it."""

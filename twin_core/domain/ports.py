@@ -1,0 +1,109 @@
+"""What the services need of the outside, as Protocols; `bootstrap` chooses who fills them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from twin_core.domain.access import Viewer
+from twin_core.domain.imports import Imported, ImportReport
+from twin_core.domain.people import Person
+from twin_core.domain.records import Event, GlucoseReading
+
+
+@dataclass(frozen=True, kw_only=True)
+class Appended:
+    """What an append did: records already there (same person, instant, source and kind) are left as they were."""
+
+    readings_added: int
+    events_added: int
+    already_there: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwinVersion:
+    """One fitted twin of a person, as kept: never overwritten, the newest is in use."""
+
+    person_id: str
+    version: int
+    created: datetime
+    data_hash: str
+    payload: Mapping[str, Any]
+    """JSON: model name, parameters, posterior, metrics."""
+
+
+class Store(Protocol):
+    """Where people, their records and their twins are kept. Every call names its viewer.
+
+    `viewer` must be allowed by `security.access`; otherwise `AccessDenied`. An unknown person is `UnknownName`.
+    Instants are timezone-aware UTC. All writes are durable when the call returns.
+    """
+
+    def add_person(self, viewer: Viewer, person: Person) -> None:
+        """Add a person; the same id again replaces label and settings, never records."""
+
+    def people(self, viewer: Viewer) -> tuple[Person, ...]:
+        """All people, in the order in which they were added."""
+
+    def person(self, viewer: Viewer, person_id: str) -> Person:
+        """One person."""
+
+    def remove_person(self, viewer: Viewer, person_id: str) -> None:
+        """Remove a person with all records, reports and twins."""
+
+    def append(
+        self, viewer: Viewer, person_id: str, readings: Sequence[GlucoseReading], events: Sequence[Event]
+    ) -> Appended:
+        """Add records in one transaction; raises the person's version if anything was added."""
+
+    def readings(self, viewer: Viewer, person_id: str, start: datetime, end: datetime) -> tuple[GlucoseReading, ...]:
+        """Readings with `start <= instant < end`, by time."""
+
+    def events(self, viewer: Viewer, person_id: str, start: datetime, end: datetime) -> tuple[Event, ...]:
+        """Events with `start <= instant < end`, by time."""
+
+    def span(self, viewer: Viewer, person_id: str) -> tuple[datetime, datetime] | None:
+        """Instants of the first and last reading, or None when there is none."""
+
+    def version(self, viewer: Viewer, person_id: str) -> int:
+        """A number that grows whenever the person's records change: cheap to ask, for polling."""
+
+    def save_import(self, viewer: Viewer, person_id: str, report: ImportReport) -> None:
+        """Keep the report of an import."""
+
+    def imports(self, viewer: Viewer, person_id: str) -> tuple[ImportReport, ...]:
+        """The reports of a person's imports, oldest first."""
+
+    def save_twin(self, viewer: Viewer, person_id: str, data_hash: str, payload: Mapping[str, Any]) -> TwinVersion:
+        """Keep a newly fitted twin as the next version."""
+
+    def latest_twin(self, viewer: Viewer, person_id: str) -> TwinVersion | None:
+        """The newest twin, or None."""
+
+    def preference(self, viewer: Viewer, name: str) -> str | None:
+        """A display preference of this viewer, such as `unit`; None when never set."""
+
+    def set_preference(self, viewer: Viewer, name: str, value: str) -> None:
+        """Keep a display preference of this viewer."""
+
+
+class Source(Protocol):
+    """A kind of data that can be imported: three verbs run one after the other by `import_files`."""
+
+    name: str
+    title: str
+    """For the import page."""
+
+    def recognises(self, files: Sequence[Path]) -> bool:
+        """Whether these files look like this source's (by name and header)."""
+
+    def import_files(self, files: Sequence[Path], time_zone: str) -> Imported:
+        """Parse, validate and normalise the files of one person. `BadFile` when one cannot be read at all."""
+
+
+class Clock(Protocol):
+    """What time it is: given in, so that tests can turn it."""
+
+    def now(self) -> datetime:
+        """The present instant, timezone-aware UTC."""

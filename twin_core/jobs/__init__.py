@@ -1,0 +1,1 @@
+"""The result cache and the slots of background work."""

@@ -1,0 +1,1 @@
+"""Numbers that describe glucose and forecasts: one file a family."""

@@ -1,0 +1,1 @@
+"""Equations and declarations, nothing else; `catalog` lists them."""

@@ -1,0 +1,1 @@
+"""Glucose-insulin models, one file each."""

@@ -1,0 +1,1 @@
+"""Pharmacokinetic models and drugs."""

@@ -1,0 +1,1 @@
+"""The use cases: what the pages and the scenarios call."""

@@ -1,0 +1,1 @@
+"""One way to integrate any model, and the schedule of its inputs."""

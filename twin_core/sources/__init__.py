@@ -1,0 +1,1 @@
+"""One file a source of data; `SOURCES` lists them."""
