@@ -4,11 +4,15 @@ Times are minutes on one axis. For stored people the axis counts from 1970-01-01
 starts wherever the scenario's minute 0 is. `utc_offset_min` leads to local time of day on either.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from twin_core.domain.records import Event, EventKind, GlucoseReading
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
@@ -76,3 +80,37 @@ class History:
     activity_time_min: FloatArray = field(default_factory=lambda: np.empty(0))
     activity_steps: FloatArray = field(default_factory=lambda: np.empty(0))
     utc_offset_min: float = 0.0
+
+
+def history_of(readings: Sequence[GlucoseReading], events: Sequence[Event]) -> History:
+    """Stored records as numbers, on the axis that counts minutes from 1970-01-01 UTC.
+
+    Both sequences are in order of time, as the store returns them. The offset to local time is that of the last
+    reading.
+    """
+    of_kind: dict[EventKind, list[tuple[float, Event]]] = {kind: [] for kind in EventKind}
+    for event in events:
+        of_kind[event.kind].append((minutes_of(event.instant), event))
+    return History(
+        cgm_time_min=np.array([minutes_of(reading.instant) for reading in readings]),
+        cgm_mg_dl=np.array([reading.glucose_mg_dl for reading in readings]),
+        therapy=Therapy(
+            meals=tuple(Meal(time_min=t, carbs_g=e.amount) for t, e in of_kind[EventKind.CARBS]),
+            boluses=tuple(Bolus(time_min=t, dose_u=e.amount) for t, e in of_kind[EventKind.BOLUS]),
+            basal=tuple(BasalRate(time_min=t, rate_u_h=e.amount) for t, e in of_kind[EventKind.BASAL_RATE]),
+            long_acting=tuple(LongActingDose(time_min=t, dose_u=e.amount) for t, e in of_kind[EventKind.LONG_ACTING]),
+        ),
+        activity_time_min=np.array([t for t, _ in of_kind[EventKind.ACTIVITY]]),
+        activity_steps=np.array([e.amount for _, e in of_kind[EventKind.ACTIVITY]]),
+        utc_offset_min=float(readings[-1].offset_min) if readings else 0.0,
+    )
+
+
+def minutes_of(instant: datetime) -> float:
+    """Minutes since 1970-01-01 UTC of a timezone-aware instant."""
+    return instant.timestamp() / 60.0
+
+
+def instant_of(time_min: float) -> datetime:
+    """The timezone-aware UTC instant of a number of minutes since 1970-01-01."""
+    return datetime.fromtimestamp(time_min * 60.0, tz=UTC)
