@@ -19,6 +19,8 @@ class Reason(StrEnum):
     NONEXISTENT_LOCAL_TIME = "the local time does not exist (clocks went forward)"
     DUPLICATE = "the same value at the same time stands in an earlier row"
     CONFLICT = "another value at the same time stands in an earlier row, which is kept"
+    SUPERSEDED = "a later row sets another rate at the same time; the later one is kept"
+    SECOND_WATCH = "at another offset from UTC, while other rows of this interval stand at the person's own"
     OUT_OF_RANGE = "the value is outside the possible range"
     UNKNOWN_KIND = "the kind of the row is not known"
     EMPTY = "the row carries nothing (an amount of zero)"

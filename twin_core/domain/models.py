@@ -31,6 +31,14 @@ def quantities(fields: type) -> dict[str, Quantity]:
     return {name: next(note for note in get_args(hint) if isinstance(note, Quantity)) for name, hint in hints.items()}
 
 
+class Balance(NamedTuple):
+    """A conserved substance: `content(y, p)`, linear in `y`, changes by `flow(y, u, p)` and by nothing else."""
+
+    name: str
+    content: Callable[..., Any]
+    flow: Callable[..., Any]
+
+
 @dataclass(frozen=True, kw_only=True)
 class OdeModel:
     """A system of ordinary differential equations, written once and run on floats, arrays and compiled.
@@ -47,6 +55,10 @@ class OdeModel:
         `basal_inputs(p) -> Inputs` that hold the steady state.
     restart
         `restart(y, u, p) -> tuple`, applied to the state where the schedule marks a step (a meal begins), or None.
+    signed_states
+        Names of the states that may be negative; all others stay at or above zero.
+    balances
+        Substances whose amount the conformance kit checks.
     """
 
     name: str
@@ -63,6 +75,8 @@ class OdeModel:
     basal_inputs: Callable[[Any], Any]
     references: tuple[str, ...]
     restart: Callable[..., tuple[Any, ...]] | None = None
+    signed_states: tuple[str, ...] = ()
+    balances: tuple[Balance, ...] = ()
 
     def parameters_with(self, values: Mapping[str, float]) -> Any:
         """The default parameters with some replaced; an unknown name or a value out of range is refused."""

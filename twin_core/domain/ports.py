@@ -107,3 +107,13 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """The present instant, timezone-aware UTC."""
+
+
+class ResultCache(Protocol):
+    """Results that would cost time to compute again, by a key that names everything they depend on."""
+
+    def get(self, key: str) -> Any:
+        """The JSON value kept under a key, or None."""
+
+    def set(self, key: str, value: Any, expire: float | None = None) -> Any:
+        """Keep a JSON value, for `expire` seconds or until the cache is full."""
