@@ -1,0 +1,121 @@
+"""Schedules: every jump is a step's begin, amounts are conserved, impossible values are refused."""
+
+import numpy as np
+import pytest
+
+from twin_core.domain.errors import BadInput, OutOfRange
+from twin_core.domain.history import BasalRate, Bolus, LongActingDose, Meal, Therapy
+from twin_core.solve.schedule import INPUT_NAMES, Schedule, schedule_of, schedules_of
+
+SINCE_1970_MIN = 28_000_000.0
+
+
+def column(schedule: Schedule, name: str) -> np.ndarray:
+    return schedule.inputs[:, INPUT_NAMES.index(name)]
+
+
+def amount(schedule: Schedule, name: str) -> float:
+    return float(column(schedule, name) @ schedule.widths_min)
+
+
+@pytest.mark.parametrize("start_min", [0.0, SINCE_1970_MIN])
+@pytest.mark.parametrize("step_min", [1.0, 0.5, 0.7])
+def test_amounts_are_conserved_at_times_that_are_no_whole_minutes(start_min: float, step_min: float) -> None:
+    therapy = Therapy(
+        meals=(Meal(time_min=start_min + 10.3, carbs_g=45.0, duration_min=7.25),),
+        boluses=(Bolus(time_min=start_min + 10.3, dose_u=4.2), Bolus(time_min=start_min + 10.9, dose_u=1.0)),
+    )
+    schedule = schedule_of(therapy, start_min=start_min, end_min=start_min + 60.0, step_min=step_min)
+    assert amount(schedule, "carbs_mg_min") == pytest.approx(45_000.0, rel=1e-6)
+    assert amount(schedule, "insulin_u_min") == pytest.approx(5.2, rel=1e-6)
+    assert schedule.widths_min.max() <= step_min + 1e-6
+    assert schedule.end_min == pytest.approx(start_min + 60.0, abs=1e-7)
+
+
+def test_every_jump_is_the_begin_of_a_step() -> None:
+    therapy = Therapy(
+        meals=(Meal(time_min=5.25, carbs_g=10.0, duration_min=2.5),),
+        boluses=(Bolus(time_min=8.6, dose_u=1.0),),
+        basal=(BasalRate(time_min=12.1, rate_u_h=1.0),),
+    )
+    times = schedule_of(therapy, start_min=0.0, end_min=20.0).times_min
+    for jump in (5.25, 6.25, 7.25, 7.75, 8.6, 9.6, 12.1):
+        assert np.abs(times - jump).min() < 1e-9
+
+
+def test_whole_minute_events_leave_the_steps_at_whole_minutes() -> None:
+    therapy = Therapy(meals=(Meal(time_min=3.0, carbs_g=10.0),), boluses=(Bolus(time_min=3.0, dose_u=1.0),))
+    schedule = schedule_of(therapy, start_min=0.0, end_min=1440.0)
+    np.testing.assert_array_equal(schedule.times_min, np.arange(1440.0))
+
+
+def test_each_minutes_mouthful_counts_as_eaten_when_the_minute_begins() -> None:
+    """As simglucose 0.2.11: 5 g/min for 3 min make 5, 10, 15 g, held until the next meal."""
+    meals = (Meal(time_min=2.0, carbs_g=15.0, duration_min=3.0), Meal(time_min=8.0, carbs_g=4.0, duration_min=2.0))
+    schedule = schedule_of(Therapy(meals=meals), start_min=0.0, end_min=12.0)
+    expected = [0, 0, 5, 10, 15, 15, 15, 15, 2, 4, 4, 4]
+    np.testing.assert_allclose(column(schedule, "eaten_mg"), 1000.0 * np.array(expected))
+    assert np.flatnonzero(schedule.restarts).tolist() == [2, 8]
+
+
+def test_meals_that_touch_are_one_meal() -> None:
+    meals = (Meal(time_min=2.0, carbs_g=15.0, duration_min=3.0), Meal(time_min=5.0, carbs_g=4.0, duration_min=2.0))
+    schedule = schedule_of(Therapy(meals=meals), start_min=0.0, end_min=12.0)
+    assert np.flatnonzero(schedule.restarts).tolist() == [2]
+    assert column(schedule, "eaten_mg")[-1] == 19_000.0
+
+
+def test_a_meal_under_way_at_the_start_goes_on_without_a_restart() -> None:
+    meal = Meal(time_min=-4.0, carbs_g=10.0, duration_min=10.0)
+    schedule = schedule_of(Therapy(meals=(meal,)), start_min=0.0, end_min=20.0)
+    assert amount(schedule, "carbs_mg_min") == pytest.approx(6_000.0)
+    assert column(schedule, "eaten_mg")[0] == pytest.approx(5_000.0)
+    assert not schedule.restarts.any()
+
+
+def test_the_own_basal_runs_until_the_first_rate_and_a_rate_until_the_next() -> None:
+    therapy = Therapy(basal=(BasalRate(time_min=20.0, rate_u_h=0.0), BasalRate(time_min=10.0, rate_u_h=1.2)))
+    schedule = schedule_of(therapy, start_min=0.0, end_min=30.0)
+    np.testing.assert_array_equal(column(schedule, "own_basal"), [1.0] * 10 + [0.0] * 20)
+    np.testing.assert_allclose(column(schedule, "insulin_u_min"), [0.0] * 10 + [0.02] * 10 + [0.0] * 10)
+
+
+def test_a_long_acting_dose_is_even_over_its_day() -> None:
+    therapy = Therapy(long_acting=(LongActingDose(time_min=-720.0, dose_u=24.0),))
+    schedule = schedule_of(therapy, start_min=0.0, end_min=1440.0)
+    assert amount(schedule, "insulin_u_min") == pytest.approx(12.0)
+    assert not column(schedule, "own_basal").any()
+    assert not column(schedule, "insulin_u_min")[720:].any()
+
+
+def test_schedules_of_several_therapies_stand_on_the_same_steps() -> None:
+    one, other = Therapy(boluses=(Bolus(time_min=3.5, dose_u=1.0),)), Therapy(meals=(Meal(time_min=7.2, carbs_g=9.0),))
+    first, second = schedules_of((one, other), start_min=0.0, end_min=60.0)
+    np.testing.assert_array_equal(first.times_min, second.times_min)
+    assert amount(first, "insulin_u_min") == pytest.approx(1.0)
+    assert amount(second, "carbs_mg_min") == pytest.approx(9_000.0)
+
+
+@pytest.mark.parametrize(
+    "therapy",
+    [
+        Therapy(meals=(Meal(time_min=0.0, carbs_g=501.0),)),
+        Therapy(meals=(Meal(time_min=0.0, carbs_g=20.0, duration_min=0.0),)),
+        Therapy(boluses=(Bolus(time_min=0.0, dose_u=-1.0),)),
+        Therapy(boluses=(Bolus(time_min=0.0, dose_u=101.0),)),
+        Therapy(boluses=(Bolus(time_min=float("nan"), dose_u=1.0),)),
+        Therapy(basal=(BasalRate(time_min=0.0, rate_u_h=20.5),)),
+        Therapy(basal=(BasalRate(time_min=0.0, rate_u_h=float("inf")),)),
+        Therapy(long_acting=(LongActingDose(time_min=0.0, dose_u=float("nan")),)),
+    ],
+)
+def test_impossible_therapy_is_refused(therapy: Therapy) -> None:
+    with pytest.raises(OutOfRange, match="allowed is"):
+        schedule_of(therapy, start_min=0.0, end_min=60.0)
+
+
+def test_a_step_above_a_minute_and_a_run_that_ends_before_it_begins_are_refused() -> None:
+    with pytest.raises(OutOfRange):
+        schedule_of(Therapy(), start_min=0.0, end_min=60.0, step_min=5.0)
+    with pytest.raises(BadInput, match="must end after"):
+        schedule_of(Therapy(), start_min=60.0, end_min=60.0)

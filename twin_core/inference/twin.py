@@ -1,0 +1,181 @@
+"""A person's twin: a model's parameters with what is not known about them, and where they come from."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from twin_core.domain.errors import DamagedArtifact
+from twin_core.domain.history import FloatArray
+from twin_core.inference.priors import ASSUMED_BODY_WEIGHT_KG, PLAUSIBLE_SDS, population_prior
+from twin_core.models.glucose.dalla_man_2014 import Parameters
+
+
+class TwinKind(StrEnum):
+    """Where a twin's numbers come from."""
+
+    FITTED = "fitted"
+    POPULATION = "population"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """One parameter before and after the data, in the model's unit."""
+
+    name: str
+    unit: str
+    prior_mean: float
+    prior_sd: float
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitMetrics:
+    """How well the fitted curve meets the readings it was fitted to; no proof of a good what-if.
+
+    `error_sd_mg_dl` and `error_correlation` (between neighbouring readings) are the error model's; an interval of
+    90 % covered `coverage_90_percent` of these readings.
+    """
+
+    rmse_mg_dl: float
+    mard_percent: float
+    coverage_90_percent: float
+    n_readings: int
+    error_sd_mg_dl: float
+    error_correlation: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedTwin:
+    """Parameters, their posterior, and how they came about.
+
+    Attributes
+    ----------
+    parameters
+        The most probable ones.
+    theta_mean, theta_covariance
+        Shape `(23,)` and `(23, 23)`: normal posterior (Laplace) of the transformed parameters of `priors`.
+    metrics
+        None for the population.
+    notes
+        Sentences for the reader: what was assumed, what is on a bound, what the data did not tell.
+    window_min
+        Begin and end of the readings used [min], None for the population.
+    """
+
+    kind: TwinKind
+    parameters: Parameters
+    theta_mean: FloatArray
+    theta_covariance: FloatArray
+    metrics: FitMetrics | None = None
+    notes: tuple[str, ...] = ()
+    window_min: tuple[float, float] | None = None
+    data_hash: str = ""
+
+    @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """Prior and posterior of every fitted parameter."""
+        prior = population_prior()
+        before = prior.moments(prior.centre, prior.sd)
+        after = prior.moments(self.theta_mean, np.sqrt(np.diag(self.theta_covariance)))
+        columns = (prior.names, prior.units(), *(column.tolist() for column in (*before, *after)))
+        return tuple(
+            Estimate(name=name, unit=unit, prior_mean=prior_mean, prior_sd=prior_sd, mean=mean, sd=sd)
+            for name, unit, prior_mean, prior_sd, mean, sd in zip(*columns, strict=True)
+        )
+
+    def draws(self, n: int, rng: np.random.Generator) -> Parameters:
+        """`n` parameter sets from the posterior, as arrays of shape `(n,)`, kept within plausible bounds."""
+        prior = population_prior()
+        theta = rng.multivariate_normal(self.theta_mean, self.theta_covariance, size=n, method="cholesky")
+        reach = PLAUSIBLE_SDS * prior.sd
+        theta = np.clip(theta, prior.centre - reach, prior.centre + reach)
+        return prior.parameters(theta, body_weight_kg=self.parameters.BW, basal_u_h=self.parameters.basal_u_h)
+
+    def to_payload(self) -> dict[str, Any]:
+        """As JSON; `from_payload` reads it back without loss."""
+        return {
+            "model": population_prior().model.name,
+            "kind": self.kind.value,
+            "parameters": self.parameters._asdict(),
+            "theta_names": list(population_prior().names),
+            "theta_mean": self.theta_mean.tolist(),
+            "theta_covariance": self.theta_covariance.tolist(),
+            "metrics": None if self.metrics is None else asdict(self.metrics),
+            "notes": list(self.notes),
+            "window_min": None if self.window_min is None else list(self.window_min),
+            "data_hash": self.data_hash,
+        }
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> "FittedTwin":
+        """The twin that `to_payload` wrote.
+
+        Raises
+        ------
+        DamagedArtifact
+            A field is missing or malformed, or the twin is of another model or other parameters.
+        """
+        try:
+            twin = cls(
+                kind=TwinKind(payload["kind"]),
+                parameters=Parameters(**{name: float(value) for name, value in payload["parameters"].items()}),
+                theta_mean=np.array(payload["theta_mean"], dtype=np.float64),
+                theta_covariance=np.array(payload["theta_covariance"], dtype=np.float64),
+                metrics=None if payload["metrics"] is None else FitMetrics(**payload["metrics"]),
+                notes=tuple(str(note) for note in payload["notes"]),
+                window_min=_window(payload["window_min"]),
+                data_hash=str(payload["data_hash"]),
+            )
+            names = (str(payload["model"]), *payload["theta_names"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DamagedArtifact(f"This is not a twin: {type(error).__name__} {error}. Fit it again.") from error
+        _check_form(twin, names)
+        return twin
+
+
+def _window(values: Any) -> tuple[float, float] | None:
+    return None if values is None else (float(values[0]), float(values[1]))
+
+
+def _check_form(twin: FittedTwin, names: tuple[str, ...]) -> None:
+    prior = population_prior()
+    n = len(prior.names)
+    if names != (prior.model.name, *prior.names):
+        raise DamagedArtifact(f"A twin of {names[0]} with other parameters cannot be used here. Fit it again.")
+    if twin.theta_mean.shape != (n,) or twin.theta_covariance.shape != (n, n):
+        raise DamagedArtifact(f"A twin needs {n} means and a {n} x {n} covariance; got {twin.theta_mean.shape}.")
+    if not (np.isfinite(twin.theta_mean).all() and np.isfinite(twin.theta_covariance).all()):
+        raise DamagedArtifact("A twin's posterior is not finite. Fit it again.")
+
+
+def population_twin(*, body_weight_kg: float | None = None, basal_u_h: float | None = None) -> FittedTwin:
+    """The twin of somebody of whom nothing is known but, at most, weight and basal insulin.
+
+    Without a basal rate it follows the weight, as in the model's default person.
+    """
+    prior = population_prior()
+    weight_kg = ASSUMED_BODY_WEIGHT_KG if body_weight_kg is None else body_weight_kg
+    default = Parameters()
+    basal = default.basal_u_h * weight_kg / default.BW if basal_u_h is None else basal_u_h
+    return FittedTwin(
+        kind=TwinKind.POPULATION,
+        parameters=prior.parameters(prior.centre, body_weight_kg=weight_kg, basal_u_h=basal),
+        theta_mean=prior.centre,
+        theta_covariance=np.diag(prior.sd**2),
+        notes=(
+            "This twin knows nothing of the person's own readings.",
+            "It is the published average, and its draws are the spread between people.",
+            *weight_notes(body_weight_kg),
+        ),
+    )
+
+
+def weight_notes(body_weight_kg: float | None) -> tuple[str, ...]:
+    """The sentence for an assumed weight."""
+    if body_weight_kg is not None:
+        return ()
+    return (f"The body weight is not known; {ASSUMED_BODY_WEIGHT_KG:g} kg was assumed.",)

@@ -1,0 +1,291 @@
+"""Type 1 diabetes: the meal simulation model of Dalla Man and colleagues with subcutaneous insulin (UVA/Padova).
+
+Gut [1, 2], with Q = Qsto1 + Qsto2 and D the stomach's content when the meal began plus what was eaten since:
+
+    Qsto1' = -kmax Qsto1 + d                                     d: carbohydrate eaten [mg/min]
+    Qsto2' =  kmax Qsto1 - kempt Qsto2
+    Qgut'  =  kempt Qsto2 - kabs Qgut                            Ra = f kabs Qgut / BW
+    kempt  =  kmin + (kmax - kmin)/2 {tanh[5 (Q - b D)/(2 D (1 - b))] - tanh[5 (Q - c D)/(2 D c)] + 2}
+
+Glucose [1]:
+
+    Gp' = max(EGP, 0) + Ra - Fcns - E - k1 Gp + k2 Gt            EGP = kp1 - kp2 Gp - kp3 XL
+    Gt' = -Uid + k1 Gp - k2 Gt                                   Uid = (Vm0 + Vmx X) Gt / (Km0 + Gt)
+    E   = ke1 max(Gp - ke2, 0)
+    Gs' = ksc (Gp - Gs)                                          glucose = Gp / VG, sensed = Gs / VG
+
+Insulin [1, 3]:
+
+    Ip' = -(m2 + m4) Ip + m1 Il + ka1 Isc1 + ka2 Isc2            I = Ip / VI
+    Il' = -(m1 + m30) Il + m2 Ip                                 m30 = HEb m1 / (1 - HEb)
+    X'  = -p2u (X - (I - Ib));  I1' = -ki (I1 - I);  XL' = -ki (XL - I1)
+    Isc1' = u - (ka1 + kd) Isc1;  Isc2' = kd Isc1 - ka2 Isc2     u: insulin given [pmol/kg/min]
+
+The basal state is solved, never read: Gpb = Gb VG; Ipb from the basal insulin rate; Ib = Ipb / VI;
+Gtb = (k1 Gpb - (EGPb - Fcns - Eb)) / k2; Vm0 = (EGPb - Fcns - Eb)(Km0 + Gtb)/Gtb; kp1 = EGPb + kp2 Gpb + kp3 Ib.
+
+Choices: the grinding rate kgri equals kmax (so in every published set); `eaten_mg` grows at the begin of each whole
+minute of a meal by that minute's mouthful, as simglucose 0.2.11 (MIT) does it; tanh is written with exp, to which it
+is identical (tanh x = 1 - 2/(e^2x + 1)); below a twentieth of basal glucose (about 6 mg/dL) Fcns falls linearly to
+zero, so that glucose cannot become negative.
+
+Valid for: adults, adolescents and children with type 1 diabetes; meals of carbohydrate; insulin under the skin.
+Left out: the hypoglycaemia risk function and glucagon of [4], intraday sensitivity and dawn of [5], exercise, fat and
+protein, endogenous insulin.
+
+References
+----------
+[1] Dalla Man, Rizza, Cobelli 2007, IEEE Trans Biomed Eng 54(10):1740, doi 10.1109/TBME.2007.893506; table 1.
+[2] Dalla Man, Camilleri, Cobelli 2006, IEEE Trans Biomed Eng 53(12):2472, doi 10.1109/TBME.2006.883792.
+[3] Dalla Man, Raimondo, Rizza, Cobelli 2007 (GIM), J Diabetes Sci Technol 1(3):323.
+[4] Dalla Man et al. 2014 (S2013), J Diabetes Sci Technol 8(1):26.
+[5] Visentin et al. 2018 (S2017), J Diabetes Sci Technol 12(2):273.
+[6] Mean of the ten adults of the 2008 academic simulator, as summarised in simglucose 0.2.11's parameter file.
+"""
+
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from numba.extending import register_jitable
+
+from twin_core.domain.models import Balance, OdeModel, Quantity, State
+from twin_core.domain.units import PMOL_PER_UNIT_OF_INSULIN
+
+STATES = (
+    State("Qsto1", "mg", "carbohydrate in the stomach, solid"),
+    State("Qsto2", "mg", "carbohydrate in the stomach, ground"),
+    State("Qgut", "mg", "carbohydrate in the intestine"),
+    State("Gp", "mg/kg", "glucose in plasma and fast tissue"),
+    State("Gt", "mg/kg", "glucose in slow tissue"),
+    State("Ip", "pmol/kg", "insulin in plasma"),
+    State("Il", "pmol/kg", "insulin in the liver"),
+    State("X", "pmol/L", "insulin acting on uptake, above basal"),
+    State("I1", "pmol/L", "insulin acting on the liver, first delay (I' of [1])"),
+    State("XL", "pmol/L", "insulin acting on the liver, second delay"),
+    State("Isc1", "pmol/kg", "insulin under the skin, as injected"),
+    State("Isc2", "pmol/kg", "insulin under the skin, monomeric"),
+    State("Gs", "mg/kg", "glucose under the skin"),
+    State("Q0", "mg", "content of the stomach when the meal began"),
+)
+
+OUTPUTS = (
+    State("glucose_mg_dl", "mg/dL", "sensed glucose, under the skin"),
+    State("plasma_glucose_mg_dl", "mg/dL", "plasma glucose"),
+    State("plasma_insulin_pmol_l", "pmol/L", "plasma insulin"),
+)
+
+_EFFECT = "mg*L/(kg*min*pmol)"
+"""Glucose flow per insulin concentration."""
+_TABLE = "[1] table 1, normal"
+
+
+class Parameters(NamedTuple):
+    """One person. The default is the published mean of the healthy adult with the subcutaneous insulin of [3]."""
+
+    BW: Annotated[float, Quantity("kg", 3.0, 250.0, "body weight", "[6]: adults 86.1 +- 16.6 kg")] = 86.1
+    Gb: Annotated[float, Quantity("mg/dL", 50.0, 300.0, "basal glucose", "[4]: drawn around 120")] = 120.0
+    EGPb: Annotated[
+        float, Quantity("mg/kg/min", 1.05, 8.0, "basal glucose production", "[4]: 2.4 in type 1 diabetes")
+    ] = 2.4
+    basal_u_h: Annotated[
+        float, Quantity("U/h", 0.01, 20.0, "basal insulin that holds Gb", "[6]: adults 1.252 +- 0.236 U/h")
+    ] = 1.252
+    VG: Annotated[float, Quantity("dL/kg", 0.5, 5.0, "volume of glucose", _TABLE)] = 1.88
+    k1: Annotated[float, Quantity("1/min", 0.005, 0.6, "glucose, plasma to tissue", _TABLE)] = 0.065
+    k2: Annotated[float, Quantity("1/min", 0.005, 0.8, "glucose, tissue to plasma", _TABLE)] = 0.079
+    VI: Annotated[float, Quantity("L/kg", 0.01, 0.3, "volume of insulin", _TABLE)] = 0.05
+    m1: Annotated[float, Quantity("1/min", 0.01, 1.5, "insulin, liver to plasma", _TABLE)] = 0.190
+    m2: Annotated[float, Quantity("1/min", 0.02, 2.5, "insulin, plasma to liver", _TABLE)] = 0.484
+    m4: Annotated[float, Quantity("1/min", 0.01, 1.5, "insulin cleared in the periphery", f"{_TABLE}; 0.4 m2")] = 0.194
+    HEb: Annotated[float, Quantity("1", 0.05, 0.95, "share of insulin that the liver extracts", _TABLE)] = 0.6
+    kmax: Annotated[float, Quantity("1/min", 0.005, 0.5, "fastest emptying of the stomach", _TABLE)] = 0.0558
+    kmin: Annotated[float, Quantity("1/min", 0.0005, 0.1, "slowest emptying of the stomach", _TABLE)] = 0.0080
+    kabs: Annotated[float, Quantity("1/min", 0.002, 3.0, "absorption from the intestine", _TABLE)] = 0.057
+    f: Annotated[float, Quantity("1", 0.3, 1.0, "share of carbohydrate that reaches the plasma", _TABLE)] = 0.90
+    b: Annotated[float, Quantity("1", 0.05, 0.999, "share of the meal at which emptying has slowed half", "[2]")] = 0.69
+    c: Annotated[float, Quantity("1", 0.0005, 0.95, "share of the meal at which emptying is fast again", "[2]")] = 0.17
+    Fcns: Annotated[float, Quantity("mg/kg/min", 0.1, 2.0, "uptake that needs no insulin", _TABLE)] = 1.0
+    ke1: Annotated[float, Quantity("1/min", 0.0, 0.01, "renal excretion", _TABLE)] = 0.0005
+    ke2: Annotated[float, Quantity("mg/kg", 100.0, 1000.0, "renal threshold", _TABLE)] = 339.0
+    kp2: Annotated[float, Quantity("1/min", 0.0001, 0.05, "glucose restrains the liver", _TABLE)] = 0.0021
+    kp3: Annotated[float, Quantity(_EFFECT, 0.0002, 0.2, "insulin restrains the liver", _TABLE)] = 0.009
+    ki: Annotated[float, Quantity("1/min", 0.0005, 0.1, "delay of insulin's action on the liver", _TABLE)] = 0.0079
+    Vmx: Annotated[float, Quantity(_EFFECT, 0.001, 0.8, "insulin drives uptake", _TABLE)] = 0.047
+    Km0: Annotated[float, Quantity("mg/kg", 30.0, 1500.0, "half saturation of uptake", _TABLE)] = 225.59
+    p2u: Annotated[float, Quantity("1/min", 0.002, 0.5, "delay of insulin's action on uptake", _TABLE)] = 0.0331
+    kd: Annotated[float, Quantity("1/min", 0.001, 0.2, "insulin under the skin dissociates", "[3]")] = 0.0164
+    ka1: Annotated[float, Quantity("1/min", 0.0, 0.1, "absorption of insulin as injected", "[3]")] = 0.0018
+    ka2: Annotated[float, Quantity("1/min", 0.001, 0.2, "absorption of monomeric insulin", "[3]")] = 0.0182
+    ksc: Annotated[float, Quantity("1/min", 0.01, 1.0, "plasma to skin glucose", "[3]: sensor lag 10 min")] = 0.1
+
+
+class Inputs(NamedTuple):
+    """What acts on the person during one step, constant over it."""
+
+    carbs_mg_min: Annotated[float, Quantity("mg/min", 0.0, 5e5, "carbohydrate eaten", "schedule")] = 0.0
+    eaten_mg: Annotated[float, Quantity("mg", 0.0, 5e5, "eaten of this meal, whole minutes", "schedule")] = 0.0
+    insulin_u_min: Annotated[float, Quantity("U/min", 0.0, 100.0, "insulin given", "schedule")] = 0.0
+    own_basal: Annotated[float, Quantity("1", 0.0, 1.0, "share of the person's own basal that runs", "schedule")] = 1.0
+
+
+class Basal(NamedTuple):
+    """The basal state, solved from the parameters."""
+
+    insulin_pmol_kg_min: Any
+    Gp: Any
+    Gt: Any
+    Ip: Any
+    I: Any
+    uptake: Any
+    Vm0: Any
+    kp1: Any
+
+
+@register_jitable
+def basal_state(p: Parameters) -> Basal:
+    """The state that the basal insulin holds, and the constants that make it steady; equations in the head."""
+    insulin = PMOL_PER_UNIT_OF_INSULIN / 60.0 * p.basal_u_h / p.BW
+    Ip = insulin / (p.m2 + p.m4 - (1.0 - p.HEb) * p.m2)
+    Ib = Ip / p.VI
+    Gp = p.Gb * p.VG
+    uptake = p.EGPb - p.Fcns - p.ke1 * np.maximum(Gp - p.ke2, 0.0)
+    Gt = (p.k1 * Gp - uptake) / p.k2
+    return Basal(insulin, Gp, Gt, Ip, Ib, uptake, uptake * (p.Km0 + Gt) / Gt, p.EGPb + p.kp2 * Gp + p.kp3 * Ib)
+
+
+@register_jitable
+def emptying_rate(Q: Any, D: Any, p: Parameters) -> Any:
+    """The rate kempt at which the stomach empties [1/min]; equation (8) of [2] with tanh as exp.
+
+    Exponents end at 40: there e^-x is below the rounding of 1, and e^x stays far from overflow.
+    """
+    rising = np.exp(np.minimum(5.0 / (1.0 - p.b) * (Q / D - p.b), 40.0))
+    falling = np.exp(np.minimum(5.0 / p.c * (Q / D - p.c), 40.0))
+    return p.kmin + (p.kmax - p.kmin) * (1.0 + (rising - falling) / ((1.0 + rising) * (1.0 + falling)))
+
+
+def rhs(t: Any, y: Any, u: Any, p: Any) -> tuple[Any, ...]:  # noqa: ARG001
+    """Equations (1) to (19) of [1] with the subcutaneous insulin of [3]; time in minutes."""
+    Qsto1, Qsto2, Qgut, Gp, Gt, Ip, Il, X, I1, XL, Isc1, Isc2, Gs, Q0 = y
+    basal = basal_state(p)
+    # a thousandth of a milligram for each kg: an empty stomach must not divide by zero
+    D = np.maximum(Q0 + u.eaten_mg, 1e-3 * p.BW)
+    emptied = emptying_rate(Qsto1 + Qsto2, D, p) * Qsto2
+    ground = p.kmax * Qsto1
+    absorbed = p.kabs * Qgut
+    produced = np.maximum(basal.kp1 - p.kp2 * Gp - p.kp3 * XL, 0.0)
+    needed = p.Fcns * np.minimum(Gp / (0.05 * basal.Gp), 1.0)
+    excreted = p.ke1 * np.maximum(Gp - p.ke2, 0.0)
+    used = (basal.Vm0 + p.Vmx * X) * Gt / (p.Km0 + Gt)
+    exchanged = p.k1 * Gp - p.k2 * Gt
+    I = Ip / p.VI
+    injected = PMOL_PER_UNIT_OF_INSULIN * u.insulin_u_min / p.BW + u.own_basal * basal.insulin_pmol_kg_min
+    return (
+        u.carbs_mg_min - ground,
+        ground - emptied,
+        emptied - absorbed,
+        produced + p.f / p.BW * absorbed - needed - excreted - exchanged,
+        exchanged - used,
+        p.m1 * Il + p.ka1 * Isc1 + p.ka2 * Isc2 - (p.m2 + p.m4) * Ip,
+        p.m2 * Ip - p.m1 / (1.0 - p.HEb) * Il,
+        p.p2u * (I - basal.I - X),
+        p.ki * (I - I1),
+        p.ki * (I1 - XL),
+        injected - (p.ka1 + p.kd) * Isc1,
+        p.kd * Isc1 - p.ka2 * Isc2,
+        p.ksc * (Gp - Gs),
+        0.0 * ground,
+    )
+
+
+def outputs(y: Any, p: Any) -> tuple[Any, Any, Any]:
+    """Sensed glucose, plasma glucose [mg/dL] and plasma insulin [pmol/L]."""
+    return y[12] / p.VG, y[3] / p.VG, y[5] / p.VI
+
+
+def restart(y: Any, u: Any, p: Any) -> tuple[Any, ...]:  # noqa: ARG001
+    """A meal begins: what is still in the stomach counts towards its size D."""
+    Qsto1, Qsto2, Qgut, Gp, Gt, Ip, Il, X, I1, XL, Isc1, Isc2, Gs, _ = y
+    return Qsto1, Qsto2, Qgut, Gp, Gt, Ip, Il, X, I1, XL, Isc1, Isc2, Gs, Qsto1 + Qsto2
+
+
+def basal_inputs(p: Parameters) -> Inputs:  # noqa: ARG001
+    """Fasting, with the person's own basal insulin."""
+    return Inputs()
+
+
+def steady_state(p: Parameters) -> tuple[Any, ...]:
+    """The fasting state that the person's own basal insulin holds."""
+    basal = basal_state(p)
+    Il = (1.0 - p.HEb) * p.m2 / p.m1 * basal.Ip
+    Isc1 = basal.insulin_pmol_kg_min / (p.ka1 + p.kd)
+    Isc2 = p.kd * Isc1 / p.ka2
+    none = 0.0 * p.BW
+    return (
+        none,
+        none,
+        none,
+        basal.Gp,
+        basal.Gt,
+        basal.Ip,
+        Il,
+        0.0 * basal.I,
+        basal.I,
+        basal.I,
+        Isc1,
+        Isc2,
+        basal.Gp,
+        none,
+    )
+
+
+def tissue_glucose(Gp: Any, X: Any, p: Parameters) -> Any:
+    """The Gt at which it would rest if Gp and X stayed as they are [mg/kg].
+
+    The positive root of k1 Gp - k2 Gt - V Gt/(Km0 + Gt) = 0 with V = max(Vm0 + Vmx X, 0).
+    """
+    V = np.maximum(basal_state(p).Vm0 + p.Vmx * X, 0.0)
+    half = 0.5 * (p.Km0 + (V - p.k1 * Gp) / p.k2)
+    return np.sqrt(half * half + p.k1 * Gp * p.Km0 / p.k2) - half
+
+
+def glucose_content(y: Any, p: Any) -> Any:
+    """Glucose in stomach, intestine and body [mg]; linear in the states."""
+    return y[0] + y[1] + y[2] + p.BW * (y[3] + y[4])
+
+
+def glucose_flow(y: Any, u: Any, p: Any) -> Any:
+    """What enters less what leaves the whole body [mg/min], from the fluxes of [1]."""
+    Gp, Gt, X, XL = y[3], y[4], y[7], y[9]
+    basal = basal_state(p)
+    produced = np.maximum(basal.kp1 - p.kp2 * Gp - p.kp3 * XL, 0.0)
+    needed = p.Fcns * np.minimum(Gp / (0.05 * basal.Gp), 1.0)
+    excreted = p.ke1 * np.maximum(Gp - p.ke2, 0.0)
+    used = (basal.Vm0 + p.Vmx * X) * Gt / (p.Km0 + Gt)
+    not_absorbed = (1.0 - p.f) * p.kabs * y[2]
+    return u.carbs_mg_min - not_absorbed + p.BW * (produced - needed - excreted - used)
+
+
+MODEL = OdeModel(
+    name="uva_padova_t1d",
+    title="UVA/Padova type 1 diabetes",
+    organ="glucose",
+    time_unit="min",
+    states=STATES,
+    output_states=OUTPUTS,
+    parameters=Parameters,
+    inputs=Inputs,
+    rhs=rhs,
+    outputs=outputs,
+    steady_state=steady_state,
+    basal_inputs=basal_inputs,
+    restart=restart,
+    signed_states=("X",),
+    balances=(Balance("glucose", glucose_content, glucose_flow),),
+    references=(
+        "Dalla Man, Rizza, Cobelli 2007, IEEE Trans Biomed Eng 54(10):1740, doi 10.1109/TBME.2007.893506",
+        "Dalla Man, Camilleri, Cobelli 2006, IEEE Trans Biomed Eng 53(12):2472, doi 10.1109/TBME.2006.883792",
+        "Dalla Man, Raimondo, Rizza, Cobelli 2007, J Diabetes Sci Technol 1(3):323",
+        "Dalla Man et al. 2014, J Diabetes Sci Technol 8(1):26",
+    ),
+)
