@@ -1,0 +1,636 @@
+"""Scenarios: JSON in, JSON out, by the same services as the pages.
+
+Each kind is an input model, an output model and the function between them, in one line of `scenario_kinds`.
+Numbers are plain floats in the unit that the name carries; unknown fields, text in place of numbers and numbers
+that are not finite are refused; what cannot be computed is null.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal, Protocol, TypeAlias, get_args
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.json_schema import models_json_schema
+
+from twin_core.domain.drugs import Dose, Route, Structure
+from twin_core.domain.errors import BadInput, BadScenario, BiotwinError
+from twin_core.domain.forecasts import QUANTILE_LEVELS, Forecast
+from twin_core.domain.history import BasalRate, Bolus, FloatArray, History, LongActingDose, Meal, Therapy
+from twin_core.metrics.cgm import Preset, glucose_metrics
+from twin_core.services.dosing import Dosing
+
+_MEAL_G_PER_MIN = 5.0
+"""How fast a meal without a duration is eaten."""
+_LONGEST_MIN = 60.0 * 1440.0
+_MOST_NUMBERS = 500_000
+
+Positive: TypeAlias = Annotated[float, Field(gt=0.0)]
+NotNegative: TypeAlias = Annotated[float, Field(ge=0.0)]
+
+
+class ScenarioModel(BaseModel):
+    """What every input keeps to."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class AnswerModel(BaseModel):
+    """What every output keeps to; NaN leaves as null."""
+
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="null")
+
+
+# --- therapy: shared by the glucose kinds ------------------------------------------------------------------------
+
+
+class MealInput(ScenarioModel):
+    """Carbohydrate eaten."""
+
+    time_min: float
+    carbs_g: Annotated[float, Field(ge=0.0, le=1000.0)]
+    duration_min: Positive | None = Field(default=None, description="null: carbs_g / 5, at least 1")
+
+    def meal(self) -> Meal:
+        """The meal in domain terms."""
+        unsaid = max(1.0, self.carbs_g / _MEAL_G_PER_MIN)
+        return Meal(time_min=self.time_min, carbs_g=self.carbs_g, duration_min=self.duration_min or unsaid)
+
+
+class BolusInput(ScenarioModel):
+    """Rapid insulin given at once."""
+
+    time_min: float
+    dose_u: Annotated[float, Field(ge=0.0, le=500.0)]
+
+
+class BasalRateInput(ScenarioModel):
+    """A basal rate from its time until the next one."""
+
+    time_min: float
+    rate_u_h: Annotated[float, Field(ge=0.0, le=100.0)]
+
+
+class LongActingInput(ScenarioModel):
+    """A long-acting insulin injection."""
+
+    time_min: float
+    dose_u: Annotated[float, Field(ge=0.0, le=500.0)]
+
+
+class ExerciseInput(ScenarioModel):
+    """Physical exercise."""
+
+    time_min: float
+    duration_min: Positive
+    intensity_percent: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
+        default=50.0, description="share of the maximal oxygen uptake"
+    )
+
+
+class TherapyInput(ScenarioModel):
+    """What was, or will be, eaten and injected."""
+
+    meals: list[MealInput] = []
+    boluses: list[BolusInput] = []
+    basal_u_h: (
+        Annotated[float, Field(ge=0.0, le=100.0)] | Annotated[list[BasalRateInput], Field(min_length=1)] | None
+    ) = Field(default=None, description="one rate, or rates by time; null: the model's own basal")
+    long_acting: list[LongActingInput] = []
+
+    def therapy(self, start_min: float) -> Therapy:
+        """The therapy in domain terms; `basal` is empty for the model's own, one number holds from `start_min` on."""
+        return Therapy(
+            meals=tuple(meal.meal() for meal in self.meals),
+            boluses=tuple(Bolus(time_min=bolus.time_min, dose_u=bolus.dose_u) for bolus in self.boluses),
+            basal=self._basal(start_min),
+            long_acting=tuple(LongActingDose(time_min=dose.time_min, dose_u=dose.dose_u) for dose in self.long_acting),
+        )
+
+    def _basal(self, start_min: float) -> tuple[BasalRate, ...]:
+        if self.basal_u_h is None:
+            return ()
+        if isinstance(self.basal_u_h, float):
+            return (BasalRate(time_min=start_min, rate_u_h=self.basal_u_h),)
+        return tuple(BasalRate(time_min=rate.time_min, rate_u_h=rate.rate_u_h) for rate in self.basal_u_h)
+
+
+# --- glucose_metrics ---------------------------------------------------------------------------------------------
+
+
+class GlucoseMetricsInput(ScenarioModel):
+    """Consensus metrics of readings; days are blocks of 24 h from minute 0."""
+
+    kind: Literal["glucose_metrics"]
+    time_min: Annotated[list[float], Field(max_length=_MOST_NUMBERS)]
+    glucose_mg_dl: Annotated[list[float | None], Field(max_length=_MOST_NUMBERS, description="null = missing")]
+    preset: Literal["standard", "older_high_risk", "pregnancy_t1", "pregnancy_t2_gdm"] = "standard"
+
+
+class TimeInRangesOutput(AnswerModel):
+    """Share of readings in each range [%]."""
+
+    very_low: float | None
+    low: float | None
+    target: float | None
+    high: float | None
+    very_high: float | None
+
+
+class EpisodeOutput(AnswerModel):
+    """A stretch beyond a limit."""
+
+    kind: Literal["hypoglycemia", "hyperglycemia"]
+    level: int
+    threshold_mg_dl: float
+    start_min: float
+    end_min: float
+    duration_min: float
+    extreme_mg_dl: float
+    extended: bool
+
+
+class GlucoseMetricsOutput(AnswerModel):
+    """null where a metric cannot be computed."""
+
+    time_in_ranges_percent: TimeInRangesOutput
+    mean_mg_dl: float | None
+    sd_mg_dl: float | None
+    cv_percent: float | None
+    gmi_percent: float | None
+    gri: float | None
+    lbgi: float | None
+    hbgi: float | None
+    adrr: float | None
+    modd_mg_dl: float | None
+    active_percent: float | None
+    episodes: list[EpisodeOutput]
+
+
+def run_glucose_metrics(scenario: GlucoseMetricsInput) -> GlucoseMetricsOutput:
+    """Answer `glucose_metrics`."""
+    glucose = np.array(scenario.glucose_mg_dl, dtype=float)
+    return GlucoseMetricsOutput(**asdict(glucose_metrics(scenario.time_min, glucose, Preset(scenario.preset))))
+
+
+# --- simulate_pk -------------------------------------------------------------------------------------------------
+
+
+class DoseInput(ScenarioModel):
+    """One line of a regimen."""
+
+    time_h: float
+    amount_mg: NotNegative
+    route: Literal["iv_bolus", "iv_infusion", "oral", "subcutaneous", "intramuscular"]
+    duration_h: NotNegative | None = Field(default=None, description="length of an infusion")
+    interval_h: Positive | None = Field(default=None, description="needed by additional and steady_state")
+    additional: Annotated[int, Field(ge=0, le=10_000)] = 0
+    steady_state: bool = Field(default=False, description="given every interval_h since ever; adds to other doses")
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> "DoseInput":
+        try:
+            self.dose()
+        except BadInput as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def dose(self) -> Dose:
+        """The dose in domain terms; `BadInput` if it cannot be given so."""
+        if self.route == "iv_infusion" and self.duration_h is None:
+            raise BadInput("A dose with route iv_infusion needs duration_h; none was given.")
+        return Dose(
+            time_h=self.time_h,
+            amount_mg=self.amount_mg,
+            route=Route(self.route),
+            duration_h=self.duration_h or 0.0,
+            interval_h=self.interval_h,
+            additional=self.additional,
+            steady_state=self.steady_state,
+        )
+
+
+class PkParametersInput(ScenarioModel):
+    """Parameters of a linear model; `lag_h` is 0 and `F` is 1 unless given."""
+
+    CL_L_h: float | None = None
+    V1_L: float | None = None
+    Q2_L_h: float | None = None
+    V2_L: float | None = None
+    Q3_L_h: float | None = None
+    V3_L: float | None = None
+    k_a_h: float | None = None
+    lag_h: float | None = None
+    F: float | None = None
+
+
+class SimulatePkInput(ScenarioModel):
+    """Concentrations of a drug's typical person, or of a linear model with given parameters."""
+
+    kind: Literal["simulate_pk"]
+    drug: str | None = None
+    model: Literal["one_compartment", "two_compartment", "three_compartment"] | None = None
+    parameters: PkParametersInput | None = Field(default=None, description="with model only")
+    covariates: dict[str, float] = Field(default={}, description="with drug only; the drug's defaults unless given")
+    doses: Annotated[list[DoseInput], Field(min_length=1, max_length=10_000)]
+    times_h: Annotated[list[float], Field(max_length=_MOST_NUMBERS)]
+
+
+class SimulatePkOutput(AnswerModel):
+    """Concentrations at `times_h`, and the parameters that they were computed from."""
+
+    concentration_mg_l: list[float]
+    parameters: dict[str, float]
+
+
+def run_simulate_pk(scenario: SimulatePkInput, dosing: Dosing) -> SimulatePkOutput:
+    """Answer `simulate_pk`."""
+    doses = tuple(dose.dose() for dose in scenario.doses)
+    if scenario.drug is not None and scenario.model is None and scenario.parameters is None:
+        levels, parameters = dosing.simulate_drug(scenario.drug, scenario.covariates, doses, scenario.times_h)
+    elif scenario.drug is None and scenario.model is not None and not scenario.covariates:
+        parameters = scenario.parameters.model_dump(exclude_none=True) if scenario.parameters else {}
+        levels = dosing.simulate(Structure(scenario.model), parameters, doses, scenario.times_h)
+    else:
+        raise BadScenario("simulate_pk takes drug (with covariates), or model with parameters; got neither or a mix.")
+    return SimulatePkOutput(concentration_mg_l=levels.tolist(), parameters=parameters)
+
+
+# --- simulate_glucose --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exercise:
+    """Physical exercise at a share of the maximal oxygen uptake."""
+
+    time_min: float
+    duration_min: float
+    intensity_percent: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedGlucose:
+    """What a glucose model says, each array of shape `(n_times,)`."""
+
+    time_min: FloatArray
+    glucose_mg_dl: FloatArray
+    """The model's sensed glucose before the step that starts at that minute."""
+    plasma_glucose_mg_dl: FloatArray
+    plasma_insulin_pmol_l: FloatArray
+    states: Mapping[str, FloatArray]
+
+
+class GlucoseSimulator(Protocol):
+    """Runs the catalog's glucose models. `UnknownName` and `OutOfRange` for what they do not allow."""
+
+    def takes_exercise(self, model: str) -> bool:
+        """Whether the model of that name has exercise in it; `UnknownName` if there is none."""
+
+    def simulate(
+        self,
+        *,
+        model: str,
+        parameters: Mapping[str, float],
+        body_weight_kg: float | None,
+        therapy: Therapy,
+        exercise: Sequence[Exercise],
+        duration_min: float,
+        step_min: float,
+        initial_state: Mapping[str, float] | None,
+    ) -> SimulatedGlucose:
+        """Simulate from minute 0.
+
+        `body_weight_kg` None: the model's own. `therapy.basal` empty, and before its first rate: the model's own
+        basal (a single number in a scenario comes as one rate from minute 0 on). `initial_state` None: the basal
+        steady state.
+        """
+
+
+class SimulateGlucoseInput(TherapyInput):
+    """A glucose model under a therapy."""
+
+    kind: Literal["simulate_glucose"]
+    model: str
+    parameters: dict[str, float] = Field(default={}, description="over the model's defaults")
+    body_weight_kg: Annotated[float, Field(ge=1.0, le=400.0)] | None = Field(
+        default=None, description="null: the model's own"
+    )
+    duration_min: Annotated[float, Field(gt=0.0, le=_LONGEST_MIN)] = 1440.0
+    step_min: Annotated[float, Field(gt=0.0, le=60.0)] = 1.0
+    exercise: list[ExerciseInput] = []
+    initial_state: dict[str, float] | None = Field(default=None, description="null: the basal steady state")
+
+
+class SimulateGlucoseOutput(AnswerModel):
+    """`glucose_mg_dl` is the sensed glucose before the step that starts at that minute."""
+
+    time_min: list[float]
+    glucose_mg_dl: list[float]
+    plasma_glucose_mg_dl: list[float]
+    plasma_insulin_pmol_l: list[float]
+    states: dict[str, list[float]]
+
+
+def run_simulate_glucose(scenario: SimulateGlucoseInput, simulator: GlucoseSimulator) -> SimulateGlucoseOutput:
+    """Answer `simulate_glucose`."""
+    if scenario.exercise and not simulator.takes_exercise(scenario.model):
+        raise BadScenario(f"The model {scenario.model} has no exercise in it; give an empty exercise list.")
+    simulated = simulator.simulate(
+        model=scenario.model,
+        parameters=scenario.parameters,
+        body_weight_kg=scenario.body_weight_kg,
+        therapy=scenario.therapy(start_min=0.0),
+        exercise=tuple(Exercise(**exercise.model_dump()) for exercise in scenario.exercise),
+        duration_min=scenario.duration_min,
+        step_min=scenario.step_min,
+        initial_state=scenario.initial_state,
+    )
+    return SimulateGlucoseOutput(
+        time_min=simulated.time_min.tolist(),
+        glucose_mg_dl=simulated.glucose_mg_dl.tolist(),
+        plasma_glucose_mg_dl=simulated.plasma_glucose_mg_dl.tolist(),
+        plasma_insulin_pmol_l=simulated.plasma_insulin_pmol_l.tolist(),
+        states={name: values.tolist() for name, values in simulated.states.items()},
+    )
+
+
+# --- forecast ----------------------------------------------------------------------------------------------------
+
+
+class GlucoseForecaster(Protocol):
+    """Forecasts a person's glucose, or says why it does not."""
+
+    def forecast(
+        self, *, history: History, now_min: float, announced: Therapy, twin: Mapping[str, Any] | None
+    ) -> Forecast:
+        """The forecast made at `now_min`; a refusal is a status, not an error."""
+
+
+class ReadingInput(ScenarioModel):
+    """One sensor reading."""
+
+    time_min: float
+    glucose_mg_dl: Annotated[float, Field(ge=10.0, le=1000.0)]
+
+
+class ActivityInput(ScenarioModel):
+    """Steps in the 15 minutes that begin at a time."""
+
+    time_min: float
+    steps: NotNegative
+
+
+class HistoryInput(TherapyInput):
+    """A stretch of a person's record."""
+
+    cgm: Annotated[list[ReadingInput], Field(max_length=_MOST_NUMBERS)]
+    activity: list[ActivityInput] = []
+    utc_offset_min: float = Field(default=0.0, description="minutes to add to times for local time of day")
+
+    def history(self) -> History:
+        """The history in domain terms; `BadScenario` if times do not increase."""
+        times = np.array([reading.time_min for reading in self.cgm])
+        if np.any(np.diff(times) <= 0.0):
+            raise BadScenario("history.cgm must be in order of time, each time once.")
+        return History(
+            cgm_time_min=times,
+            cgm_mg_dl=np.array([reading.glucose_mg_dl for reading in self.cgm]),
+            therapy=self.therapy(start_min=float(times[0]) if times.size else 0.0),
+            activity_time_min=np.array([activity.time_min for activity in self.activity]),
+            activity_steps=np.array([activity.steps for activity in self.activity]),
+            utc_offset_min=self.utc_offset_min,
+        )
+
+
+class AnnouncedInput(ScenarioModel):
+    """Meals and boluses to come."""
+
+    meals: list[MealInput] = []
+    boluses: list[BolusInput] = []
+
+    def therapy(self) -> Therapy:
+        """The announcement in domain terms."""
+        return TherapyInput(meals=self.meals, boluses=self.boluses).therapy(start_min=0.0)
+
+
+class ForecastInput(ScenarioModel):
+    """A forecast from a moment of a person's record."""
+
+    kind: Literal["forecast"]
+    history: HistoryInput
+    now_min: float
+    announced: AnnouncedInput = AnnouncedInput()
+    twin: dict[str, Any] | None = Field(default=None, description="the twin of fit_twin; null: none")
+
+
+class ForecastOutput(AnswerModel):
+    """Quantiles by horizon, or empty lists with the reason."""
+
+    status: str
+    reason: str
+    horizon_min: list[float]
+    quantiles_mg_dl: dict[str, list[float]]
+    probability: dict[str, dict[str, float]]
+    model_version: str
+    persistence_mg_dl: float | None
+
+
+def run_forecast(scenario: ForecastInput, forecaster: GlucoseForecaster) -> ForecastOutput:
+    """Answer `forecast`."""
+    forecast = forecaster.forecast(
+        history=scenario.history.history(),
+        now_min=scenario.now_min,
+        announced=scenario.announced.therapy(),
+        twin=scenario.twin,
+    )
+    return ForecastOutput(
+        status=forecast.status.value,
+        reason=forecast.reason,
+        horizon_min=forecast.horizons_min.tolist(),
+        quantiles_mg_dl={f"p{round(100 * level):02d}": forecast.quantile(level).tolist() for level in QUANTILE_LEVELS},
+        probability={
+            "below_70_within_min": {str(minutes): p for minutes, p in forecast.below_70_within_min.items()},
+        },
+        model_version=forecast.model_version,
+        persistence_mg_dl=forecast.persistence_mg_dl,
+    )
+
+
+# --- the table and its runner ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScenarioKind:
+    """One kind of scenario: `run` takes an `input_model` and returns an `output_model`."""
+
+    name: str
+    input_model: type[ScenarioModel]
+    output_model: type[AnswerModel]
+    run: Callable[[Any], AnswerModel]
+
+
+def scenario_kinds(
+    *, dosing: Dosing, simulator: GlucoseSimulator, forecaster: GlucoseForecaster
+) -> tuple[ScenarioKind, ...]:
+    """Every kind, bound to the services that answer it. One entry adds one."""
+    return (
+        ScenarioKind(
+            name="glucose_metrics",
+            input_model=GlucoseMetricsInput,
+            output_model=GlucoseMetricsOutput,
+            run=run_glucose_metrics,
+        ),
+        ScenarioKind(
+            name="simulate_glucose",
+            input_model=SimulateGlucoseInput,
+            output_model=SimulateGlucoseOutput,
+            run=lambda scenario: run_simulate_glucose(scenario, simulator),
+        ),
+        ScenarioKind(
+            name="forecast",
+            input_model=ForecastInput,
+            output_model=ForecastOutput,
+            run=lambda scenario: run_forecast(scenario, forecaster),
+        ),
+        ScenarioKind(
+            name="simulate_pk",
+            input_model=SimulatePkInput,
+            output_model=SimulatePkOutput,
+            run=lambda scenario: run_simulate_pk(scenario, dosing),
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """Why a scenario has no answer."""
+
+    type: str
+    message: str
+    fields: tuple[str, ...] = ()
+    """The fields that are wrong, as paths such as `doses.0.amount_mg`."""
+
+
+class Scenarios:
+    """Answers scenarios by a table of kinds."""
+
+    def __init__(self, kinds: tuple[ScenarioKind, ...]) -> None:
+        self._kinds = {kind.name: kind for kind in kinds}
+
+    def answer(self, scenario: object) -> AnswerModel | Refusal:
+        """The answer to one scenario as read from JSON, or why there is none."""
+        try:
+            kind = self._kind_of(scenario)
+            return kind.run(kind.input_model.model_validate(scenario))
+        except ValidationError as error:
+            return _refusal_of(error, kind.input_model)
+        except BiotwinError as error:
+            return Refusal(type=type(error).__name__, message=str(error))
+
+    def answer_text(self, text: str) -> str:
+        """JSON for JSON: an object is answered by an object, a list by the list of answers in the same order.
+
+        `BadScenario` if the text is no JSON, or a single scenario has no answer; in a list its place is taken by
+        `{"error": {...}}`.
+        """
+        scenarios = _json_of(text)
+        if isinstance(scenarios, list):
+            return "[" + ",\n".join(_text_of(self.answer(scenario)) for scenario in scenarios) + "]"
+        answer = self.answer(scenarios)
+        if isinstance(answer, Refusal):
+            raise BadScenario(answer.message)
+        return _text_of(answer)
+
+    def schema(self) -> dict[str, Any]:
+        """One JSON Schema: of a scenario or a list of them, with the models of all inputs and outputs by kind."""
+        kinds = self._kinds.values()
+        inputs = [(kind.input_model, "validation") for kind in kinds]
+        outputs = [(kind.output_model, "serialization") for kind in kinds]
+        references, definitions = models_json_schema([*inputs, *outputs])  # type: ignore[list-item]
+        by_kind = {
+            kind.name: {
+                "input": references[kind.input_model, "validation"],
+                "output": references[kind.output_model, "serialization"],
+            }
+            for kind in kinds
+        }
+        one = {
+            "oneOf": [models["input"] for models in by_kind.values()],
+            "discriminator": {
+                "propertyName": "kind",
+                "mapping": {name: models["input"]["$ref"] for name, models in by_kind.items()},
+            },
+        }
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "Biotwin scenarios",
+            "anyOf": [{"$ref": "#/$defs/Scenario"}, {"type": "array", "items": {"$ref": "#/$defs/Scenario"}}],
+            "kinds": by_kind,
+            "$defs": {**definitions["$defs"], "Scenario": one},
+        }
+
+    def _kind_of(self, scenario: object) -> ScenarioKind:
+        known = ", ".join(sorted(self._kinds))
+        if not isinstance(scenario, dict):
+            raise BadScenario(f"A scenario is a JSON object; got {_shortened(scenario)}.")
+        if "kind" not in scenario:
+            raise BadScenario(f"kind: is missing; allowed: {known}.")
+        if not isinstance(scenario["kind"], str) or scenario["kind"] not in self._kinds:
+            raise BadScenario(f"kind: got {_shortened(scenario['kind'])}; allowed: {known}.")
+        return self._kinds[scenario["kind"]]
+
+
+def _json_of(text: str) -> Any:
+    def refuse(constant: str) -> float:
+        raise BadScenario(f"{constant} is no JSON number; use null for what is missing.")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise BadScenario(f"This is not JSON: {error}.") from error
+
+
+def _text_of(answer: AnswerModel | Refusal) -> str:
+    if isinstance(answer, Refusal):
+        return json.dumps({"error": asdict(answer)})
+    return answer.model_dump_json()
+
+
+def _refusal_of(error: ValidationError, model: type[BaseModel]) -> Refusal:
+    """All wrong fields in one sentence each: which, what is allowed, what was got."""
+    problems = error.errors(include_url=False)
+    fields = tuple(".".join(str(part) for part in problem["loc"]) for problem in problems)
+    sentences = []
+    for field, problem in zip(fields, problems, strict=True):
+        if problem["type"] == "missing":
+            sentences.append(f"{field}: is missing.")
+        elif problem["type"] == "extra_forbidden":
+            allowed = ", ".join(_fields_at(model, problem["loc"][:-1]))
+            sentences.append(f"{field}: is not a field here; allowed: {allowed}.")
+        elif problem["type"] == "value_error":
+            sentences.append(f"{field}: {problem['ctx']['error']}")
+        else:
+            sentences.append(f"{field}: {problem['msg']}; got {_shortened(problem['input'])}.")
+    return Refusal(type=BadScenario.__name__, message=" ".join(sentences), fields=fields)
+
+
+def _fields_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+    """Names of the fields of the model that stands at a path within another."""
+    for part in path:
+        if part in model.model_fields:
+            model = next(_models_in(model.model_fields[str(part)].annotation), model)
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> Any:
+    """The models named in an annotation such as `list[MealInput] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
