@@ -1,27 +1,26 @@
-"""`python -m twin_core run FILE` and `python -m twin_core schema`: the services without a browser."""
+"""The twin without a browser: answer scenarios, print their schema, train and validate the forecaster."""
 
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from twin_core.bootstrap import build_scenarios
+from twin_core.bootstrap import build_scenarios, read_folder
 from twin_core.domain.errors import BiotwinError
+from twin_core.forecast import artifact, evaluation, training
+from twin_core.forecast.quantile_lstm import QuantileLstm
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0, or 2 with a sentence on standard error."""
     given = _parser().parse_args(arguments)
     try:
-        if given.command == "schema":
-            _print(json.dumps(build_scenarios().schema(), indent=2))
-        else:
-            _print(build_scenarios().answer_text(_read(given.file)))
+        return int(given.run(given) or 0)
     except (BiotwinError, OSError, UnicodeDecodeError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -29,16 +28,58 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="answer a JSON scenario, or a list of them")
     run.add_argument("file", help="the file with the scenario; - reads standard input")
-    commands.add_parser("schema", help="print the JSON Schema of all kinds of scenario")
+    run.set_defaults(run=_run)
+    schema = commands.add_parser("schema", help="print the JSON Schema of all kinds of scenario")
+    schema.set_defaults(run=_schema)
+    train = commands.add_parser("train", help="train the forecaster on a folder in the T1D-UOM layout")
+    train.add_argument("folder", type=Path)
+    train.add_argument("--out", type=Path, default=artifact.SHIPPED, help="where the weights go (the shipped ones)")
+    train.add_argument("--seed", type=int, default=1)
+    train.add_argument("--epochs", type=int, default=10)
+    train.set_defaults(run=_train)
+    validate = commands.add_parser("validate", help="measure import and forecaster on a folder in the T1D-UOM layout")
+    validate.add_argument("folder", type=Path)
+    validate.set_defaults(run=_validate)
     return parser
 
 
-def _read(file: str) -> str:
-    return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+def _run(given: argparse.Namespace) -> None:
+    text = sys.stdin.read() if given.file == "-" else Path(given.file).read_text(encoding="utf-8")
+    _print(build_scenarios().answer_text(text))
+
+
+def _schema(_: argparse.Namespace) -> None:
+    _print(json.dumps(build_scenarios().schema(), indent=2))
+
+
+def _train(given: argparse.Namespace) -> None:
+    manifest = training.train(
+        read_folder(given.folder).histories,
+        seed=given.seed,
+        epochs=given.epochs,
+        out_dir=given.out,
+        command=f"python -m twin_core train FOLDER --seed {given.seed} --epochs {given.epochs}",
+        progress=lambda share, sentence: _print(f"{100 * share:3.0f} %  {sentence}"),
+    )
+    _print(f"{manifest['model_version']} written to {given.out}")
+
+
+def _validate(given: argparse.Namespace) -> int:
+    began = time.monotonic()
+    found = read_folder(given.folder)
+    _print(f"{found.rows_read:,} rows read = {found.accepted:,} accepted + {found.rejected:,} rejected with a reason")
+    _print(f"accepted dates {found.first:%Y-%m-%d} to {found.last:%Y-%m-%d}; {time.monotonic() - began:.1f} s\n")
+    scores = evaluation.evaluate(found.histories, QuantileLstm.load())
+    _print(evaluation.table_markdown(scores))
+    rmse = {(score.model, score.horizon_min): score.rmse for score in scores}
+    ahead = all(rmse["LSTM", h] < rmse["persistence", h] for h in (30.0, 60.0, 120.0))
+    _print(f"\nahead of persistence at 30, 60 and 120 min: {'yes' if ahead else 'NO'}")
+    return 0 if ahead else 1
 
 
 def _print(text: str) -> None:
     sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,1 +1,6 @@
-"""One file a page; `PAGES` lists them."""
+"""One file a page; `PAGES` lists them in the order of the navigation."""
+
+from dashboard.pages import dosing, start, today, what_if
+from dashboard.shell import Page
+
+PAGES: tuple[Page, ...] = (start.PAGE, today.PAGE, what_if.PAGE, dosing.PAGE)

@@ -117,7 +117,7 @@ class Dosing:
         self, structure: Structure, parameters: Mapping[str, float], doses: tuple[Dose, ...], times_h: ArrayLike
     ) -> FloatArray:
         """Concentrations [mg/L], shape `(n_times,)`, from given parameters."""
-        return concentration(structure, parameters, doses, times_h)[0]
+        return np.asarray(concentration(structure, parameters, doses, times_h)[0])
 
 
 def _typical_and_people(

@@ -2,7 +2,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -252,47 +251,6 @@ def test_the_schema_names_every_kind_with_its_input_and_output() -> None:
             name = reference["$ref"].removeprefix("#/$defs/")
             assert schema["$defs"][name]["additionalProperties"] is False
     assert schema["$defs"]["Scenario"]["discriminator"]["mapping"]["forecast"] == "#/$defs/ForecastInput"
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """`main` of the command line, with the scenarios of this file in place of the wired ones."""
-    bootstrap = ModuleType("twin_core.bootstrap")
-    bootstrap.build_scenarios = lambda: SCENARIOS  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "twin_core.bootstrap", bootstrap)
-    monkeypatch.delitem(sys.modules, "twin_core.__main__", raising=False)
-    from twin_core.__main__ import main
-
-    yield main
-    sys.modules.pop("twin_core.__main__", None)
-
-
-def test_the_command_answers_a_file_on_standard_output(
-    command: Any, tmp_path: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "scenario.json"
-    file.write_text(json.dumps(PK))
-    assert command(["run", str(file)]) == 0
-    assert json.loads(capsys.readouterr().out)["concentration_mg_l"][0] == 5.0
-
-
-def test_the_command_exits_2_with_the_wrong_field_on_standard_error(
-    command: Any, tmp_path: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "scenario.json"
-    file.write_text(json.dumps(PK | {"times_h": "now"}))
-    assert command(["run", str(file)]) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert "times_h" in printed.err
-    assert "'now'" in printed.err
-    assert command(["run", str(tmp_path / "absent.json")]) == 2
-    assert "absent.json" in capsys.readouterr().err
-
-
-def test_the_command_prints_the_schema(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(["schema"]) == 0
-    assert "simulate_pk" in json.loads(capsys.readouterr().out)["kinds"]
 
 
 def test_scenarios_load_neither_tensorflow_nor_dash() -> None:

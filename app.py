@@ -1,0 +1,20 @@
+"""Start Biotwin: read the settings, build the services, build the app, serve."""
+
+from waitress import serve
+
+from dashboard.server import create_app
+from twin_core.bootstrap import build_services
+from twin_core.domain.settings import Settings
+
+
+def main() -> None:
+    """Serve the dashboard until stopped."""
+    settings = Settings()
+    services = build_services(settings)
+    app = create_app(services, settings)
+    print(f"Biotwin is at http://{settings.host}:{settings.port} (stop with Ctrl+C)", flush=True)  # noqa: T201
+    serve(app.server, host=settings.host, port=settings.port, threads=settings.server_threads, ident=None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""What a person at the screen waits for: the first graph, its bytes, and a slider's curve."""
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.serving import SWITCHES, browser_path, serving
+
+PRESSES = 50
+LOADS = 5
+_DRAWN = "document.querySelector('#{graph} .js-plotly-plot .scatterlayer .trace') !== null"
+_WATCH = """
+() => {
+    const graph = document.querySelector('#what-if-graph .js-plotly-plot');
+    window.latencies = [];
+    let pressed = null;
+    document.addEventListener('keydown', () => { pressed = performance.now(); }, true);
+    graph.on('plotly_afterplot', () => {
+        const began = pressed;
+        pressed = null;
+        if (began !== null) requestAnimationFrame(() => setTimeout(() => window.latencies.push(performance.now() - began)));
+    });
+}
+"""
+
+
+def main() -> None:
+    """Print the first-graph time and bytes, and the latency from key press to painted curve."""
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as served, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=SWITCHES)
+        loads = [_first_graph(browser, served.url) for _ in range(LOADS)]
+        seconds = [load[0] for load in loads]
+        print(f"/today, {LOADS} loads with an empty browser cache: first graph after {min(seconds):.2f} to "
+              f"{max(seconds):.2f} s, {loads[0][1]:.0f} KB over the wire, {loads[0][2]} requests, "
+              f"{loads[0][3]} off the origin")  # fmt: skip
+        latencies = sorted(_slider(browser, served.url))
+        p95 = latencies[max(0, round(0.95 * len(latencies)) - 1)]
+        print(f"/what-if, {len(latencies)} key presses to painted curve: median {statistics.median(latencies):.0f} ms, "
+              f"p95 {p95:.0f} ms, longest {latencies[-1]:.0f} ms")  # fmt: skip
+        browser.close()
+
+
+def _first_graph(browser: Browser, url: str) -> tuple[float, float, int, int]:
+    context = browser.new_context()
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    session.send("Network.enable")
+    received: list[float] = []
+    requested: list[str] = []
+    session.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
+    page.on("request", lambda request: requested.append(request.url))
+    began = time.monotonic()
+    page.goto(f"{url}/today", wait_until="commit")
+    page.wait_for_function(_DRAWN.format(graph="today-graph"), polling=10)
+    seconds = time.monotonic() - began
+    page.wait_for_load_state("networkidle")
+    context.close()
+    strangers = [address for address in requested if not address.startswith((url, "data:", "blob:"))]
+    return seconds, sum(received) / 1000.0, len(requested), len(strangers)
+
+
+def _slider(browser: Browser, url: str) -> list[float]:
+    page = browser.new_page()
+    page.goto(f"{url}/what-if")
+    page.wait_for_function(_DRAWN.format(graph="what-if-graph"))
+    page.locator("#plan-carbs_g").focus()
+    page.evaluate(_WATCH)
+    for press in range(PRESSES):
+        page.keyboard.press("ArrowRight" if press < PRESSES // 2 else "ArrowLeft")
+        page.wait_for_function("count => window.latencies.length >= count", arg=press + 1)
+        page.wait_for_timeout(120 if press % 5 else 400)
+    latencies: list[float] = page.evaluate("window.latencies")
+    page.close()
+    return latencies[:PRESSES]

@@ -1,0 +1,106 @@
+"""The app factory: shell, pages, background manager and the headers that keep every request on this origin."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import dash
+import flask
+from dash import Dash
+
+from dashboard import shell
+from dashboard.background import BoundedDiskcacheManager
+from dashboard.pages import PAGES
+from dashboard.shell import Page
+from dashboard.theme.tokens import stylesheet
+from twin_core.domain.errors import BiotwinError
+from twin_core.domain.settings import Settings
+from twin_core.services.application import Services
+
+_ASSETS = Path(__file__).resolve().parent.parent / "assets"
+_CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; form-action 'self'; "
+    "base-uri 'self'; frame-ancestors 'none'"
+)
+
+
+def create_app(services: Services, settings: Settings, pages: tuple[Page, ...] = PAGES) -> Dash:
+    """Build the Dash app around the services; nothing is kept at module level."""
+    dash.page_registry.clear()
+    app = Dash(
+        "biotwin",
+        title="Biotwin",
+        update_title="",
+        assets_folder=str(_ASSETS),
+        use_pages=True,
+        pages_folder="",
+        compress=True,
+        suppress_callback_exceptions=True,
+        index_string=_index_string(),
+        background_callback_manager=BoundedDiskcacheManager(
+            services.cache, settings.background_slots, services.warm_up.wait
+        ),
+    )
+    for page in pages:
+        _register_page(app, services, page)
+    app.layout = lambda: shell.shell(services, pages, dash.page_container)
+    shell.register(app, services, pages)
+    app.server.after_request(_keep_on_origin)
+    return app
+
+
+def _register_page(app: Dash, services: Services, page: Page) -> None:
+    draw = partial(_draw, services, page)
+    name = page.path.strip("/") or "start"
+    dash.register_page(f"biotwin.{name}", path=page.path, title=f"{page.title} - Biotwin", layout=draw)
+    if page.of_person:
+        template = f"/p/<person_id>{page.path}"
+        title = f"{page.title} - Biotwin"
+        dash.register_page(f"biotwin.{name}.person", path_template=template, title=title, layout=draw)
+    page.register(app, services)
+
+
+def _draw(services: Services, page: Page, person_id: str = "", **_: Any) -> Any:
+    display = shell.display_of_request(services)
+    if not page.of_person:
+        return page.layout(services, display, "")
+    try:
+        chosen = services.records.person(services.viewer, person_id or services.records.last_seen(services.viewer))
+    except BiotwinError as error:
+        return shell.sorry(str(error))
+    services.records.remember(services.viewer, chosen.person_id)
+    return page.layout(services, display, chosen.person_id)
+
+
+def _keep_on_origin(response: flask.Response) -> flask.Response:
+    response.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _index_string() -> str:
+    return f"""<!DOCTYPE html>
+<html lang="en" data-bs-theme="light">
+<head>
+{{%metas%}}
+<title>{{%title%}}</title>
+<link rel="icon" href="/assets/logo.svg" type="image/svg+xml">
+<script>
+(function () {{
+  var kept = document.cookie.match(/{shell.MODE_COOKIE}=(light|dark)/);
+  var dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
+  var mode = kept ? kept[1] : dark ? "dark" : "light";
+  document.documentElement.dataset.bsTheme = mode;
+  if (!kept) document.cookie = "{shell.MODE_COOKIE}=" + mode + ";path=/;samesite=strict";
+}})();
+</script>
+<style>{stylesheet()}</style>
+{{%css%}}
+</head>
+<body>
+{{%app_entry%}}
+<div hidden>{{%config%}}{{%scripts%}}{{%renderer%}}</div>
+</body>
+</html>"""

@@ -1,0 +1,88 @@
+"""The live demo moves by itself; the sliders move the curve; a fit runs, can be cancelled, and keeps the twin."""
+
+import re
+import time
+
+import pytest
+
+from tests.browser.conftest import Tab
+
+pytestmark = pytest.mark.browser
+
+CURVE = "Array.from(document.querySelector('#{graph} .js-plotly-plot').data[{trace}].y)"
+
+
+def test_one_click_starts_a_demo_that_moves_without_reload(tab: Tab) -> None:
+    page = tab.open("/")
+    clicked = time.monotonic()
+    page.get_by_role("button", name=re.compile("Start the live demo")).click()
+    page.wait_for_url(re.compile("/p/.+-live/today"))
+    tab.painted("today-graph")
+    assert time.monotonic() - clicked < 5.0
+    page.evaluate("window.notReloaded = true")
+    measured = CURVE.format(graph="today-graph", trace=5)
+    median = CURVE.format(graph="today-graph", trace=4)
+    times = measured.replace(".y", ".x")
+    first = page.evaluate(f"[{times}.at(-1), JSON.stringify({median})]")
+    page.wait_for_function(f"{times}.at(-1) > '{first[0]}'", timeout=30000)
+    page.wait_for_function(f"JSON.stringify({median}) !== {first[1]!r}", timeout=30000)
+    assert page.evaluate("window.notReloaded") is True
+    page.locator("label", has_text="Pause").click()
+
+
+def test_the_number_the_curve_and_the_unit_agree(tab: Tab) -> None:
+    page = tab.open("/today")
+    tab.painted("today-graph")
+    measured = CURVE.format(graph="today-graph", trace=5)
+    assert float(page.inner_text(".hero")) == page.evaluate(f"{measured}.at(-1)")
+    page.locator("label", has_text="mmol/L").click()
+    page.wait_for_function("document.querySelector('.hero-unit').textContent === 'mmol/L'")
+    assert float(page.inner_text(".hero")) == pytest.approx(page.evaluate(f"{measured}.at(-1)"), abs=0.051)
+    page.locator("label", has_text="mg/dL").click()
+    page.wait_for_function("document.querySelector('.hero-unit').textContent === 'mg/dL'")
+
+
+def test_a_dragged_slider_moves_the_preview_and_settles_with_its_gap(tab: Tab) -> None:
+    page = tab.open("/what-if")
+    tab.painted("what-if-graph")
+    preview = CURVE.format(graph="what-if-graph", trace=7)
+    exact = CURVE.format(graph="what-if-graph", trace=6)
+    before = page.evaluate(exact)
+    page.locator("#plan-carbs_g").focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"{preview}.some(v => v !== null)")
+    page.wait_for_function("/at most [0-9.]+ mg/.test(document.getElementById('plan-gap').textContent)")
+    after = page.evaluate(exact)
+    assert max(b - a for a, b in zip(before, after, strict=True)) > 5.0
+    gap = float(re.findall(r"at most ([0-9.]+)", page.inner_text("#plan-gap"))[0])
+    assert gap < 15.0
+
+
+def test_a_bolus_lowers_the_curve(tab: Tab) -> None:
+    page = tab.open("/what-if")
+    tab.painted("what-if-graph")
+    exact = CURVE.format(graph="what-if-graph", trace=6)
+    before = page.evaluate(exact)
+    page.locator("#plan-bolus_u").focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function("/at most/.test(document.getElementById('plan-gap').textContent)")
+    assert page.evaluate(exact)[-1] < before[-1]
+
+
+def test_a_fit_shows_its_progress_and_ends_with_a_twin(tab: Tab) -> None:
+    page = tab.open("/today")
+    page.get_by_role("button", name="Fit to the last 3 days").click()
+    page.wait_for_function("document.getElementById('twin-message').textContent.length > 0", timeout=60000)
+    assert "fitted" in page.inner_text("#twin-summary").lower()
+
+
+def test_a_cancelled_fit_leaves_the_twin_in_place_and_says_so(tab: Tab) -> None:
+    page = tab.open("/today")
+    before = page.inner_text("#twin-summary")
+    page.get_by_role("button", name="Fit to the last 3 days").click()
+    page.wait_for_function("!document.getElementById('twin-cancel').disabled")
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_function("/cancelled/.test(document.getElementById('twin-message').textContent)", timeout=20000)
+    assert page.inner_text("#twin-summary") == before

@@ -1,0 +1,67 @@
+"""The real services on a store and a cache of their own, with a clock that the test turns."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from twin_core.bootstrap import DEMO_PEOPLE, OWNER, WARM_UP_DELAY_S
+from twin_core.forecast.forecaster import Forecaster
+from twin_core.jobs.cache import open_cache
+from twin_core.models.catalog import DRUGS, MODELS
+from twin_core.services.application import Services
+from twin_core.services.dosing import Dosing
+from twin_core.services.live import Live
+from twin_core.services.records import Records
+from twin_core.services.today import TodayViews
+from twin_core.services.twins import Twins
+from twin_core.services.warm_up import WarmUp
+from twin_core.services.what_if import WhatIf
+from twin_core.sources import SOURCES
+from twin_core.store.sqlite import SqliteStore
+
+SAMPLE = Path(__file__).resolve().parents[3] / "sample_data"
+PUMP, INJECTIONS = (demo.person_id for demo in DEMO_PEOPLE)
+
+
+class TurnedClock:
+    """A clock that stands still until it is turned."""
+
+    def __init__(self) -> None:
+        self.instant = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.instant
+
+    def turn(self, seconds: float) -> None:
+        self.instant += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock() -> TurnedClock:
+    return TurnedClock()
+
+
+@pytest.fixture
+def services(tmp_path: Path, clock: TurnedClock) -> Iterator[Services]:
+    store = SqliteStore(tmp_path / "data" / "biotwin.sqlite")
+    cache = open_cache(tmp_path / "cache")
+    records = Records(store, SOURCES)
+    records.ensure_demo(OWNER, SAMPLE / "t1d_uom", DEMO_PEOPLE)
+    live = Live(records, clock)
+    twins = Twins(store, records, live, cache)
+    forecaster = Forecaster.load()
+    yield Services(
+        viewer=OWNER,
+        records=records,
+        live=live,
+        today=TodayViews(records, live, twins, forecaster, cache),
+        twins=twins,
+        what_if=WhatIf(records, live, twins, forecaster),
+        dosing=Dosing(DRUGS),
+        warm_up=WarmUp(MODELS, WARM_UP_DELAY_S),
+        cache=cache,
+    )
+    cache.close()
+    store.close()

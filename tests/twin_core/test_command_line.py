@@ -1,0 +1,143 @@
+"""`python -m twin_core`: the real command with the real services behind it."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from twin_core.__main__ import main
+from twin_core.bootstrap import read_folder
+
+SAMPLE = Path(__file__).resolve().parents[2] / "sample_data" / "t1d_uom"
+PK = {
+    "kind": "simulate_pk",
+    "model": "one_compartment",
+    "parameters": {"CL_L_h": 2.0, "V1_L": 20.0},
+    "doses": [{"time_h": 0.0, "amount_mg": 100.0, "route": "iv_bolus"}],
+    "times_h": [0.0, 1.0, 2.0],
+}
+
+
+def answered(capsys: pytest.CaptureFixture[str], tmp_path: Path, scenario: Any) -> Any:
+    file = tmp_path / "scenario.json"
+    file.write_text(json.dumps(scenario))
+    assert main(["run", str(file)]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_file_is_answered_on_standard_output(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    answer = answered(capsys, tmp_path, PK)
+    assert answer["concentration_mg_l"] == pytest.approx([5.0 * np.exp(-0.1 * t) for t in (0.0, 1.0, 2.0)], rel=1e-12)
+
+
+def test_a_dash_reads_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(PK)))
+    assert main(["run", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["concentration_mg_l"][0] == 5.0
+
+
+def test_a_bad_scenario_exits_2_with_the_wrong_field_on_standard_error(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "scenario.json"
+    file.write_text(json.dumps(PK | {"times_h": "now"}))
+    assert main(["run", str(file)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "times_h" in printed.err
+    assert "'now'" in printed.err
+
+
+def test_an_absent_file_exits_2_and_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["run", str(tmp_path / "absent.json")]) == 2
+    assert "absent.json" in capsys.readouterr().err
+
+
+def test_a_bad_entry_of_a_list_leaves_the_others_answered(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    good, bad = answered(capsys, tmp_path, [PK, PK | {"surprise": 1}])
+    assert good["concentration_mg_l"][0] == 5.0
+    assert "surprise" in json.dumps(bad["error"])
+
+
+def test_the_schema_names_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema"]) == 0
+    kinds = json.loads(capsys.readouterr().out)["kinds"]
+    assert set(kinds) == {"glucose_metrics", "simulate_glucose", "forecast", "simulate_pk"}
+
+
+def test_the_default_patient_rests_at_basal_for_a_day(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    answer = answered(capsys, tmp_path, {"kind": "simulate_glucose", "model": "uva_padova_t1d", "duration_min": 1440})
+    glucose = np.array(answer["glucose_mg_dl"])
+    assert answer["time_min"] == list(range(1440))
+    assert np.abs(glucose - glucose[0]).max() < 1e-6
+
+
+def test_a_meal_raises_and_a_bolus_lowers_simulated_glucose(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    rest = {"kind": "simulate_glucose", "model": "uva_padova_t1d", "duration_min": 300, "step_min": 5}
+    meal = rest | {"meals": [{"time_min": 10, "carbs_g": 50}]}
+    bolus = rest | {"boluses": [{"time_min": 10, "dose_u": 3}]}
+    curves = [np.array(each["glucose_mg_dl"]) for each in answered(capsys, tmp_path, [rest, meal, bolus])]
+    assert (curves[1] - curves[0]).max() > 40.0
+    assert (curves[2] - curves[0]).min() < -20.0
+    assert answered(capsys, tmp_path, rest)["time_min"] == list(range(0, 300, 5))
+
+
+def test_an_unknown_parameter_is_refused_with_the_known_ones(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    scenario = {"kind": "simulate_glucose", "model": "uva_padova_t1d", "parameters": {"Vmax": 1.0}}
+    refused = answered(capsys, tmp_path, [scenario])[0]["error"]
+    assert "Vmax" in json.dumps(refused)
+    assert "Vmx" in json.dumps(refused)
+
+
+def history(now_min: float) -> dict[str, Any]:
+    times = np.arange(now_min - 1440.0, now_min + 1.0, 5.0)
+    return {"cgm": [{"time_min": float(t), "glucose_mg_dl": 140.0 + 25.0 * float(np.sin(t / 120.0))} for t in times]}
+
+
+def test_a_forecast_comes_with_its_quantiles_and_probabilities(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    answer = answered(capsys, tmp_path, {"kind": "forecast", "history": history(1500.0), "now_min": 1500.0})
+    assert answer["status"] == "ok"
+    assert answer["horizon_min"] == list(range(5, 245, 5))
+    low, high = np.array(answer["quantiles_mg_dl"]["p05"]), np.array(answer["quantiles_mg_dl"]["p95"])
+    assert (low < high).all()
+    assert 0.0 <= answer["probability"]["below_70_within_min"]["60"] <= 1.0
+
+
+def test_an_announced_bolus_lowers_and_an_announced_meal_raises_the_forecast(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked = {"kind": "forecast", "history": history(1500.0), "now_min": 1500.0}
+    bolus = asked | {"announced": {"boluses": [{"time_min": 1505.0, "dose_u": 4.0}]}}
+    meal = asked | {"announced": {"meals": [{"time_min": 1505.0, "carbs_g": 50.0}]}}
+    p50 = [np.array(each["quantiles_mg_dl"]["p50"]) for each in answered(capsys, tmp_path, [asked, bolus, meal])]
+    assert (p50[1][12:] < p50[0][12:]).all()
+    assert (p50[2][12:] > p50[0][12:]).all()
+
+
+def test_a_stale_history_is_withheld_with_its_reason(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    answer = answered(capsys, tmp_path, {"kind": "forecast", "history": history(1500.0), "now_min": 1600.0})
+    assert answer["status"] == "stale"
+    assert "100 min" in answer["reason"]
+
+
+def test_a_folder_is_read_with_every_row_accounted_for() -> None:
+    found = read_folder(SAMPLE)
+    assert set(found.histories) == {"2308", "2313"}
+    assert found.accepted + found.rejected == found.rows_read
+    assert found.first.year == found.last.year == 2024
+
+
+def test_the_web_app_imports_no_tensorflow() -> None:
+    code = "import sys, app; print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    root = Path(__file__).resolve().parents[2]
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root).stdout
+    assert printed == "[]\n"

@@ -1,0 +1,120 @@
+"""Builds the services from the settings: the one place that chooses store, sources and cache."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from twin_core.domain.access import Purpose, Role, Viewer
+from twin_core.domain.history import History, history_of
+from twin_core.domain.settings import Settings
+from twin_core.forecast.forecaster import Forecaster
+from twin_core.jobs.cache import open_cache
+from twin_core.models.catalog import DRUGS, MODELS
+from twin_core.services.application import Services
+from twin_core.services.dosing import Dosing
+from twin_core.services.live import Live
+from twin_core.services.records import DemoPerson, Records
+from twin_core.services.scenarios import Scenarios, scenario_kinds
+from twin_core.services.simulation import GlucoseModels, HybridForecasts
+from twin_core.services.today import TodayViews
+from twin_core.services.twins import Twins
+from twin_core.services.warm_up import WarmUp
+from twin_core.services.what_if import WhatIf
+from twin_core.sources import SOURCES
+from twin_core.sources.t1d_uom import T1D_UOM, people_in
+from twin_core.store.sqlite import SqliteStore
+
+OWNER = Viewer(name="owner", role=Role.OWNER, purpose=Purpose.CARE)
+WARM_UP_DELAY_S = 3.0
+_ATTRIBUTION = (
+    "T1D-UOM, Alsuhaymi et al., Scientific Data 12:1379 (2025), doi 10.1038/s41597-025-05695-1, CC BY 4.0; 14 days, "
+    "none of which the forecaster was trained on"
+)
+DEMO_PEOPLE = (
+    DemoPerson(
+        record="2308",
+        label="Person 2308, insulin pump",
+        therapy="insulin pump",
+        time_zone="Europe/London",
+        attribution=_ATTRIBUTION,
+    ),
+    DemoPerson(
+        record="2313",
+        label="Person 2313, injections",
+        therapy="injections",
+        time_zone="Europe/London",
+        attribution=_ATTRIBUTION,
+    ),
+)
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """The present instant, UTC."""
+        return datetime.now(tz=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadFolder:
+    """A folder of people, read for training or validation, and what became of its rows."""
+
+    histories: Mapping[str, History]
+    rows_read: int
+    accepted: int
+    rejected: int
+    first: datetime
+    last: datetime
+
+
+def read_folder(folder: Path, time_zone: str = "Europe/London") -> ReadFolder:
+    """Read every person of a folder in the T1D-UOM layout, without a store; `BadFile` when there is none."""
+    imported = {person: T1D_UOM.import_files(files, time_zone) for person, files in people_in(folder).items()}
+    reports = [each.report for each in imported.values()]
+    instants = [reading.instant for each in imported.values() for reading in each.readings]
+    instants += [event.instant for each in imported.values() for event in each.events]
+    return ReadFolder(
+        histories={person: history_of(each.readings, each.events) for person, each in imported.items()},
+        rows_read=sum(report.rows_read for report in reports),
+        accepted=sum(report.accepted for report in reports),
+        rejected=sum(report.rejected for report in reports),
+        first=min(instants),
+        last=max(instants),
+    )
+
+
+def build_services(settings: Settings) -> Services:
+    """Open the store and the cache, import the demo people, start the virtual sensor and the compilation."""
+    settings.data_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = SqliteStore(settings.data_folder / "biotwin.sqlite")
+    cache = open_cache(settings.data_folder / "cache")
+    records = Records(store, SOURCES)
+    records.ensure_demo(OWNER, settings.sample_folder / "t1d_uom", DEMO_PEOPLE)
+    live = Live(records, SystemClock())
+    twins = Twins(store, records, live, cache)
+    forecaster = Forecaster.load()
+    warm_up = WarmUp(MODELS, WARM_UP_DELAY_S)
+    threading.Thread(target=live.run, args=(threading.Event(),), name="virtual-sensor", daemon=True).start()
+    warm_up.start()
+    return Services(
+        viewer=OWNER,
+        records=records,
+        live=live,
+        today=TodayViews(records, live, twins, forecaster, cache),
+        twins=twins,
+        what_if=WhatIf(records, live, twins, forecaster),
+        dosing=Dosing(DRUGS),
+        warm_up=warm_up,
+        cache=cache,
+    )
+
+
+def build_scenarios() -> Scenarios:
+    """The scenarios of `python -m twin_core`; they need no store and no settings."""
+    kinds = scenario_kinds(
+        dosing=Dosing(DRUGS), simulator=GlucoseModels(MODELS), forecaster=HybridForecasts(Forecaster.load())
+    )
+    return Scenarios(kinds)

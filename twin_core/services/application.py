@@ -1,0 +1,30 @@
+"""All use cases of the dashboard in one value."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from twin_core.domain.access import Viewer
+from twin_core.services.dosing import Dosing
+from twin_core.services.live import Live
+from twin_core.services.records import Records
+from twin_core.services.today import TodayViews
+from twin_core.services.twins import Twins
+from twin_core.services.warm_up import WarmUp
+from twin_core.services.what_if import WhatIf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything the pages need, built once by `bootstrap`."""
+
+    viewer: Viewer
+    """Who sits at the screen of this embedded installation."""
+    records: Records
+    live: Live
+    today: TodayViews
+    twins: Twins
+    what_if: WhatIf
+    dosing: Dosing
+    warm_up: WarmUp
+    cache: Any
+    """The diskcache of the background callbacks; its `Disk` never pickles."""

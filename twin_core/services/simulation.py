@@ -1,0 +1,137 @@
+"""The glucose models and the forecaster without a person in the store: what scenarios call."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from twin_core.domain.errors import BadInput, SimulationFailed, UnknownName
+from twin_core.domain.forecasts import Forecast, ForecastStatus
+from twin_core.domain.history import FloatArray, History, Therapy
+from twin_core.domain.models import OdeModel
+from twin_core.forecast import copula
+from twin_core.forecast.forecaster import Forecaster
+from twin_core.inference.map_fit import mean_basal_u_h
+from twin_core.inference.state import with_unrecorded_doses
+from twin_core.inference.twin import FittedTwin, population_twin
+from twin_core.services.hybrid import acting, moved
+from twin_core.services.scenarios import Exercise, SimulatedGlucose
+from twin_core.solve.rk4 import SolveStatus, integrate
+from twin_core.solve.schedule import schedule_of
+
+
+class GlucoseModels:
+    """Simulates the glucose models of the catalog."""
+
+    def __init__(self, models: Sequence[OdeModel]) -> None:
+        self._models = {model.name: model for model in models if model.organ == "glucose"}
+
+    def takes_exercise(self, model: str) -> bool:
+        """Whether a model has exercise in it."""
+        return "exercise" in self._named(model).inputs.__annotations__
+
+    def simulate(
+        self,
+        *,
+        model: str,
+        parameters: Mapping[str, float],
+        body_weight_kg: float | None,
+        therapy: Therapy,
+        exercise: Sequence[Exercise],  # noqa: ARG002 (refused by the scenario for models without it)
+        duration_min: float,
+        step_min: float,
+        initial_state: Mapping[str, float] | None,
+    ) -> SimulatedGlucose:
+        """Simulate from minute 0 with steps of at most `step_min` and 1 min; the answer is at every `step_min`."""
+        chosen = self._named(model)
+        weight = {} if body_weight_kg is None else {"BW": body_weight_kg}
+        p = chosen.parameters_with({**weight, **parameters})
+        schedule = schedule_of(therapy, start_min=0.0, end_min=duration_min, step_min=min(step_min, 1.0))
+        solution = integrate(chosen, p, schedule, _initial(chosen, p, initial_state))
+        if solution.status is not SolveStatus.OK:
+            raise SimulationFailed(solution.reason)
+        asked = _multiples(solution.times_min, step_min)
+        return SimulatedGlucose(
+            time_min=solution.times_min[asked],
+            glucose_mg_dl=solution.output("glucose_mg_dl")[asked],
+            plasma_glucose_mg_dl=solution.output("plasma_glucose_mg_dl")[asked],
+            plasma_insulin_pmol_l=solution.output("plasma_insulin_pmol_l")[asked],
+            states={state.name: solution.state(state.name)[asked] for state in chosen.states},
+        )
+
+    def _named(self, name: str) -> OdeModel:
+        if name not in self._models:
+            raise UnknownName("glucose model", name, self._models)
+        return self._models[name]
+
+
+class HybridForecasts:
+    """Forecasts a history; what is announced enters through the mechanistic twin only."""
+
+    def __init__(self, forecaster: Forecaster) -> None:
+        self._forecaster = forecaster
+
+    def forecast(
+        self, *, history: History, now_min: float, announced: Therapy, twin: Mapping[str, Any] | None
+    ) -> Forecast:
+        """The forecast made at `now_min`, with the announced meals and boluses if there are any."""
+        known = replace(history, therapy=_until(history.therapy, now_min))
+        baseline = self._forecaster.forecast(known, now_min)
+        if baseline.status is not ForecastStatus.OK or not (announced.meals or announced.boluses):
+            return baseline
+        _check_ahead(announced, now_min)
+        without = acting(known.therapy, now_min)
+        planned = replace(
+            without, meals=(*without.meals, *announced.meals), boluses=(*without.boluses, *announced.boluses)
+        )
+        chosen = FittedTwin.from_payload(twin) if twin else _population(known, now_min)
+        after = moved(self._forecaster, baseline, chosen, known, without, planned)
+        return replace(
+            baseline,
+            quantiles_mg_dl=after.quantiles_mg_dl,
+            below_70_within_min=copula.below_70_within(after.quantiles_mg_dl, self._forecaster.joint_scores),
+        )
+
+
+def _initial(model: OdeModel, parameters: Any, given: Mapping[str, float] | None) -> tuple[float, ...] | None:
+    """The model's steady state with the given states in their places."""
+    if given is None:
+        return None
+    names = [state.name for state in model.states]
+    for name in given:
+        if name not in names:
+            raise UnknownName(f"state of {model.name}", name, names)
+    steady = dict(zip(names, model.steady_state(parameters), strict=True))
+    return tuple(float({**steady, **given}[name]) for name in names)
+
+
+def _multiples(times_min: FloatArray, step_min: float) -> Any:
+    """Which steps begin at a multiple of `step_min`."""
+    rest = times_min / step_min
+    return np.abs(rest - np.round(rest)) * step_min < 1e-6
+
+
+def _until(therapy: Therapy, now_min: float) -> Therapy:
+    """Only what had happened by then: a history must not know the future."""
+    return Therapy(
+        meals=tuple(meal for meal in therapy.meals if meal.time_min <= now_min),
+        boluses=tuple(bolus for bolus in therapy.boluses if bolus.time_min <= now_min),
+        basal=tuple(rate for rate in therapy.basal if rate.time_min <= now_min),
+        long_acting=tuple(dose for dose in therapy.long_acting if dose.time_min <= now_min),
+    )
+
+
+def _check_ahead(announced: Therapy, now_min: float) -> None:
+    times = [meal.time_min for meal in announced.meals] + [bolus.time_min for bolus in announced.boluses]
+    if min(times) < now_min:
+        raise BadInput(
+            f"An announced meal or bolus is at minute {min(times):g}, before now ({now_min:g}). "
+            "What has happened belongs in history."
+        )
+
+
+def _population(history: History, now_min: float) -> FittedTwin:
+    therapy = with_unrecorded_doses(history.therapy, now_min)
+    basal_u_h = mean_basal_u_h(therapy, start_min=now_min - 1440.0, end_min=now_min)
+    return population_twin(basal_u_h=basal_u_h or None)
