@@ -62,6 +62,7 @@
           const last = graph.data.length - 1;
           window.Plotly.restyle(graph, { y: [curve.map((v) => v * p.perUnit)] }, [last]);
         }
+        window.dash_clientside.set_props("plan-gap", { children: "Preview. The exact model follows when you let go." });
         clearTimeout(timer);
         timer = setTimeout(function () {
           run += 1;

@@ -1,9 +1,12 @@
 """The report of an import: what was read, what was taken over, and each rejected row with its reason."""
 
+import csv
+import io
+
 from dash import dcc, html
 
 from dashboard.components.basics import aria, figures_table, notice
-from twin_core.domain.imports import FileReport
+from twin_core.domain.imports import FileReport, ImportReport
 from twin_core.services.records import ImportOutcome
 
 MOST_ROWS_SHOWN = 500
@@ -21,7 +24,20 @@ def report_view(outcome: ImportOutcome) -> html.Div:
         (file.name, f"{file.rows_read:,}", f"{file.accepted:,}", f"{len(file.rejected):,}") for file in report.files
     ]
     table = figures_table("Rows by file", ("File", "Read", "Accepted", "Rejected"), rows)
-    return html.Div([notice([sentence, " ", link], "quiet"), table, *map(_rejections, report.files)], className="stack")
+    whole = html.Button("Download every rejected row (CSV)", id="import-download", className="button", n_clicks=0)
+    person = dcc.Store(id="import-person", data=outcome.person.person_id)
+    parts = [notice([sentence, " ", link], "quiet"), table, html.Div(whole), person]
+    return html.Div([*parts, *map(_rejections, report.files)], className="stack")
+
+
+def rejected_rows_csv(report: ImportReport) -> str:
+    """Every rejected row of a report, as CSV: file, row, reason, what was got."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(("file", "row", "reason", "got"))
+    for file in report.files:
+        writer.writerows((file.name, row.row, row.reason.value, row.got) for row in file.rejected)
+    return text.getvalue()
 
 
 def _rejections(file: FileReport) -> html.Div:

@@ -44,8 +44,8 @@ def alert_of(forecast: Forecast, unit: GlucoseUnit) -> html.Div:
     low = glucose_text(LOW_MG_DL, unit)
     if within is not None:
         probability = forecast.below_70_within_min[within]
-        why = f"the forecast made from this reading gives a chance of {100 * probability:.0f} % of a value below {low} {unit.value}"
-        return notice([html.Strong(f"Low glucose possible within {within} min: "), f"{why} by then."], "red")
+        why = f"the forecast gives a chance of {100 * probability:.0f} % of a value below {low} {unit.value} by then."
+        return notice([html.Strong(f"Low glucose possible within {within} min: "), why], "red")
     if float(forecast.quantile(0.50)[:24].max()) > HIGH_MG_DL:
         high = glucose_text(HIGH_MG_DL, unit)
         why = f"the middle of the forecast passes {high} {unit.value} within 2 h"

@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from dashboard.components.basics import aria, card, notice
-from dashboard.components.import_report import report_view
+from dashboard.components.import_report import rejected_rows_csv, report_view
 from dashboard.shell import Page
 from dashboard.theme.display import Display
 from twin_core.domain.errors import BadFile, BiotwinError
@@ -70,6 +70,18 @@ def register(app: Dash, services: Services) -> None:
         if not contents or not names:
             return no_update
         return _import(services, names, contents, (zone or "").strip())
+
+    @app.callback(
+        Output("import-csv", "data"),
+        Input("import-download", "n_clicks"),
+        State("import-person", "data"),
+        prevent_initial_call=True,
+    )
+    def download(clicks: int | None, person_id: str) -> Any:
+        if not clicks:
+            return no_update
+        report = services.records.imports(services.viewer, person_id)[-1]
+        return {"content": rejected_rows_csv(report), "filename": "import-report.csv", "type": "text/csv"}
 
 
 def _hero(recorded: Sequence[Person]) -> html.Section:
@@ -143,6 +155,7 @@ def _import_card() -> html.Section:
         ),
         html.Div([html.Label("Time zone of the files", htmlFor="import-zone"), zone], className="field"),
         upload,
+        dcc.Download(id="import-csv"),
         html.Div(id="import-result", **aria(live="polite")),
         class_name="stack-tight",
     )

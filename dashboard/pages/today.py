@@ -204,8 +204,8 @@ def _bands(today: Today, _: Display) -> str:
     coverage = today.coverage
     return (
         f"Looking back over {coverage.days:.0f} days at 60 min ahead, the 50 % interval held "
-        f"{100 * coverage.share_50:.0f} % and the 90 % interval {100 * coverage.share_90:.0f} % of {coverage.count:,} readings. "
-        "The bands are the uncertainty about this person's glucose, sensor noise included."
+        f"{100 * coverage.share_50:.0f} % and the 90 % interval {100 * coverage.share_90:.0f} % of {coverage.count:,} "
+        "readings. The bands are the uncertainty about this person's glucose, sensor noise included."
     )
 
 

@@ -236,11 +236,12 @@ def _outcome(label: str, without: FloatArray, with_plan: FloatArray, unit: str) 
     """Medians over the draws, and the 90 % interval of the paired differences."""
     change = with_plan - without
     low, middle, high = np.percentile(change, (5, 50, 95))
+    of_difference = "points" if unit == "%" else unit
     return Outcome(
         label=label,
         without=f"{np.median(without):.0f} {unit}",
         with_plan=f"{np.median(with_plan):.0f} {unit}",
-        difference=f"{_signed(middle)} ({_signed(low)} to {_signed(high)}) {unit}",
+        difference=f"{_signed(middle)} ({_signed(low)} to {_signed(high)}) {of_difference}",
     )
 
 

@@ -18,6 +18,7 @@ from twin_core.services.today import TodayViews
 from twin_core.services.twins import Twins
 from twin_core.services.warm_up import WarmUp
 from twin_core.services.what_if import WhatIf
+from twin_core.solve.compiled import kernel_of
 from twin_core.sources import SOURCES
 from twin_core.store.sqlite import SqliteStore
 
@@ -36,6 +37,13 @@ class TurnedClock:
 
     def turn(self, seconds: float) -> None:
         self.instant += timedelta(seconds=seconds)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled() -> None:
+    """Everybody computes with machine code here; that interpreted runs agree is tested in the conformance kit."""
+    for model in MODELS:
+        kernel_of(model).warm_up()
 
 
 @pytest.fixture

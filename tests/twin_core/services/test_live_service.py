@@ -42,7 +42,7 @@ def test_readings_enter_when_they_are_due_and_not_before(services: Services, clo
     now_min = services.live.now_min(services.viewer, played)
     after = readings_until(services, played)
     assert after == [t for t in recorded if t <= now_min]
-    assert len(after) - len(before) in (4, 5)
+    assert len(after) > len(before)
     assert services.live.tick() == 0
 
 

@@ -1,0 +1,98 @@
+"""The comparison: same rows for every model, and baselines that do what they say."""
+
+import numpy as np
+import pytest
+
+from twin_core.domain.errors import BadInput
+from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS
+from twin_core.domain.history import History
+from twin_core.forecast import evaluation
+from twin_core.forecast.features import FEATURES, N_STEPS, column
+from twin_core.forecast.ridge import Ridge
+from twin_core.forecast.targets import blocks
+
+
+@pytest.fixture(scope="module")
+def histories(record):
+    return {"a": record(days=12, seed=1), "b": record(days=8, seed=2)}
+
+
+@pytest.fixture(scope="module")
+def scored(histories, shipped):
+    return evaluation.evaluate(histories, shipped.model)
+
+
+def test_all_models_are_scored_on_the_same_rows(scored):
+    counts = {}
+    for score in scored:
+        counts.setdefault(score.horizon_min, set()).add(score.count)
+    assert set(counts) == set(evaluation.TABLE_HORIZONS_MIN)
+    assert all(len(each) == 1 for each in counts.values())
+
+
+def test_persistence_has_no_skill_against_itself(scored):
+    assert {score.skill for score in scored if score.model == "persistence"} == {0.0}
+
+
+def test_only_the_probabilistic_model_has_intervals(scored):
+    for score in scored:
+        assert (score.coverage is None) == (score.width is None) == (score.model != "LSTM")
+
+
+def test_wider_intervals_cover_more(scored):
+    for score in scored:
+        if score.coverage:
+            assert score.coverage[50] < score.coverage[80] <= score.coverage[90]
+            assert score.width[50] < score.width[80] < score.width[90]
+
+
+def test_the_samples_of_the_three_blocks_share_no_window(histories):
+    samples = (evaluation.training_sample, evaluation.calibration_sample, evaluation.held_out_sample)
+    seen = [{window.tobytes() for window in sample(histories).windows[:, -1]} for sample in samples]
+    assert not seen[0] & seen[2]
+    assert not seen[1] & seen[2]
+
+
+def test_the_held_out_sample_keeps_person_window_and_reading_together(histories):
+    sample = evaluation.held_out_sample(histories)
+    sizes = [blocks(history).test.size for history in histories.values()]
+    assert [(sample.persons == person).sum() for person in histories] == sizes
+    assert sample.windows.shape == (sum(sizes), N_STEPS, len(FEATURES))
+    assert np.nanmedian(np.abs(sample.observed_mg_dl[:, 0] - sample.now_mg_dl)) < 10.0
+
+
+def test_an_empty_block_is_refused():
+    nothing = History(cgm_time_min=np.empty(0), cgm_mg_dl=np.empty(0))
+    with pytest.raises(BadInput, match="None of 1 histories"):
+        evaluation.held_out_sample({"a": nothing})
+
+
+def test_scores_of_a_known_error_are_that_error(histories):
+    sample = evaluation.held_out_sample(histories)
+    five_high = np.nan_to_num(sample.observed_mg_dl) + 5.0
+    wide = five_high[..., None] + np.linspace(-6, 6, len(QUANTILE_LEVELS))
+    said = evaluation.Predicted(model="m", mean_mg_dl=five_high, median_mg_dl=five_high, quantiles_mg_dl=wide)
+    for score in evaluation.scores(sample, (said,)):
+        assert (score.rmse, score.mae, score.bias) == pytest.approx((5.0, 5.0, 5.0))
+        assert score.rmse_per_person == pytest.approx(5.0)
+        assert score.coverage == {50: 0.0, 80: 0.0, 90: 1.0}
+        assert score.width == pytest.approx({50: 4.0, 80: 8.0, 90: 12.0})
+
+
+def test_ridge_recovers_a_linear_law():
+    rng = np.random.default_rng(8)
+    made = np.zeros((4000, N_STEPS, len(FEATURES)), dtype=np.float32)
+    made[:, -1, column("insulin_on_board")] = rng.normal(0, 1, 4000)
+    made[:, 20, column("glucose_from_now")] = rng.normal(0, 1, 4000)
+    law = 20.0 - 7.0 * made[:, -1, column("insulin_on_board")] + 3.0 * made[:, 20, column("glucose_from_now")]
+    change = law[:, None].astype(float).repeat(len(HORIZONS_MIN), axis=1)
+    change[rng.random(change.shape) < 0.2] = np.nan
+    error = Ridge.fitted(made, change).change(made) - change
+    assert np.nanmax(np.abs(error)) < 0.5
+
+
+def test_the_table_has_a_line_for_each_model_and_horizon(scored):
+    lines = evaluation.table_markdown(scored).splitlines()
+    assert len(lines) == 2 + len(scored)
+    assert len({line.count("|") for line in lines}) == 1
+    assert any(line.startswith("| ridge | 120 |") for line in lines)

@@ -1,0 +1,145 @@
+"""The forecaster that the services use: a history and a moment in, a forecast or the reason for none out."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from twin_core.domain.errors import UnknownName
+from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS, Forecast, ForecastStatus
+from twin_core.domain.history import FloatArray, History
+from twin_core.domain.units import MINUTES_PER_DAY
+from twin_core.forecast import artifact, copula
+from twin_core.forecast.features import STEP_MIN, held_glucose, windows
+from twin_core.forecast.quantile_lstm import N_HORIZONS, N_LEVELS, QuantileLstm
+from twin_core.forecast.readiness import ready, refusal
+from twin_core.forecast.targets import observed
+from twin_core.metrics import forecast_scores
+
+COVERAGE_HORIZONS_MIN = (30.0, 60.0, 120.0)
+COVERAGE_STEP_MIN = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HorizonCoverage:
+    """How many real readings at one horizon lay inside the intervals; the shares are None when there was none."""
+
+    horizon_min: float
+    count: int
+    inside_50: float | None
+    inside_90: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """How the intervals did over the last days, in order of horizon."""
+
+    days: float
+    horizons: tuple[HorizonCoverage, ...]
+
+    def at(self, horizon_min: float) -> HorizonCoverage:
+        """The coverage at one of the horizons."""
+        for horizon in self.horizons:
+            if horizon.horizon_min == horizon_min:
+                return horizon
+        raise UnknownName("coverage horizon", f"{horizon_min:g} min", (f"{h.horizon_min:g}" for h in self.horizons))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecaster:
+    """A trained model and the draws of its copula. Needs no tensorflow."""
+
+    model: QuantileLstm
+    joint_scores: FloatArray
+
+    @classmethod
+    def load(cls, folder: Path = artifact.SHIPPED) -> "Forecaster":
+        """The forecaster of a folder of weights; `DamagedArtifact` when they are not what their manifest says."""
+        return cls.of(QuantileLstm.load(folder))
+
+    @classmethod
+    def of(cls, model: QuantileLstm) -> "Forecaster":
+        """The forecaster that serves a model."""
+        return cls(model=model, joint_scores=copula.draws(model.correlation))
+
+    @property
+    def model_version(self) -> str:
+        """Which weights answer."""
+        return self.model.version
+
+    def forecast(self, history: History, now_min: float) -> Forecast:
+        """What glucose will do from now on, by what was known until now.
+
+        Readings, meals and doses after `now_min` are not looked at. Without enough recent readings the forecast
+        carries a status and a sentence instead of numbers.
+        """
+        status, reason = refusal(history, now_min)
+        last = float(held_glucose(history, np.array([now_min]))[0][0])
+        made = Forecast(
+            origin_min=now_min,
+            status=status,
+            reason=reason,
+            persistence_mg_dl=last if np.isfinite(last) else None,
+            model_version=self.model_version,
+        )
+        if status is not ForecastStatus.OK:
+            return made
+        quantiles = self.model.predict(windows(history, [now_min]))[0]
+        return replace(
+            made,
+            horizons_min=np.array(HORIZONS_MIN),
+            quantiles_mg_dl=quantiles,
+            below_70_within_min=copula.below_70_within(quantiles, self.joint_scores),
+        )
+
+    def paths(self, forecast: Forecast, n: int) -> FloatArray:
+        """Seeded courses that agree with a forecast at every horizon [mg/dL], shape `(n, n_horizons)`."""
+        return copula.paths(forecast.quantiles_mg_dl, self.model.correlation, n)
+
+    def predict_many(self, history: History, origins_min: ArrayLike) -> FloatArray:
+        """Quantiles at many origins [mg/dL], shape `(n, n_horizons, n_levels)`; NaN where a forecast is withheld."""
+        origins = np.asarray(origins_min, dtype=np.float64).reshape(-1)
+        quantiles = np.full((origins.size, N_HORIZONS, N_LEVELS), np.nan)
+        may = ready(history, origins)
+        if may.any():
+            quantiles[may] = self.model.predict(windows(history, origins[may]))
+        return quantiles
+
+    def coverage(self, history: History, now_min: float, days: float = 14.0) -> Coverage:
+        """Share of the real readings of the last days that lay inside the 50 % and 90 % intervals made before them."""
+        known = _until(history, now_min)
+        back = np.arange(0.0, days * MINUTES_PER_DAY, COVERAGE_STEP_MIN)
+        origins = now_min - STEP_MIN - back[::-1]
+        readings, quantiles = observed(known, origins), self.predict_many(known, origins)
+        return Coverage(
+            days=days, horizons=tuple(_coverage_at(horizon, readings, quantiles) for horizon in COVERAGE_HORIZONS_MIN)
+        )
+
+
+def _until(history: History, now_min: float) -> History:
+    """A history without the readings that came after a moment."""
+    known = history.cgm_time_min <= now_min
+    return replace(history, cgm_time_min=history.cgm_time_min[known], cgm_mg_dl=history.cgm_mg_dl[known])
+
+
+def _coverage_at(horizon_min: float, readings_mg_dl: FloatArray, quantiles_mg_dl: FloatArray) -> HorizonCoverage:
+    place = HORIZONS_MIN.index(horizon_min)
+    reading, quantiles = readings_mg_dl[:, place], quantiles_mg_dl[:, place]
+    scored = np.isfinite(reading) & np.isfinite(quantiles[:, 0])
+    return HorizonCoverage(
+        horizon_min=horizon_min,
+        count=int(scored.sum()),
+        inside_50=_share_inside(reading[scored], quantiles[scored], 0.25, 0.75),
+        inside_90=_share_inside(reading[scored], quantiles[scored], 0.05, 0.95),
+    )
+
+
+def _share_inside(readings: FloatArray, quantiles: FloatArray, low: float, high: float) -> float | None:
+    if readings.size == 0:
+        return None
+    below, above = quantiles[:, QUANTILE_LEVELS.index(low)], quantiles[:, QUANTILE_LEVELS.index(high)]
+    return forecast_scores.coverage(readings, below, above)
+
+
+# DEL <= readings) & (readings <= above)).mean())

@@ -1,0 +1,58 @@
+"""Whether a forecast may be made at an origin: one rule for training, scoring and serving."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin_core.domain.forecasts import ForecastStatus
+from twin_core.domain.history import FloatArray, History
+from twin_core.forecast.features import N_STEPS, STEP_MIN, held_glucose, share_present
+
+STALE_MIN = 15.0
+"""The last reading may be this old."""
+LEAST_SHARE_PRESENT = 0.5
+"""At least this share of the window's slots must hold a reading."""
+LOWEST_MG_DL, HIGHEST_MG_DL = 40.0, 400.0
+"""The range that sensors report and forecasts stay in."""
+
+
+def ready(history: History, origins_min: FloatArray) -> NDArray[np.bool_]:
+    """Whether a forecast may be made at each origin, shape `(n,)`."""
+    value, age = held_glucose(history, origins_min)
+    in_range = (value >= LOWEST_MG_DL) & (value <= HIGHEST_MG_DL)
+    return np.asarray(in_range & (age <= STALE_MIN) & (share_present(history, origins_min) >= LEAST_SHARE_PRESENT))
+
+
+def refusal(history: History, now_min: float) -> tuple[ForecastStatus, str]:
+    """Why no forecast may be made now, as status and sentence; `(OK, "")` where one may."""
+    now = np.array([now_min])
+    value, age = held_glucose(history, now)
+    if not np.isfinite(age[0]):
+        return ForecastStatus.NO_DATA, "There is no glucose reading yet. Connect a sensor or import a record."
+    if age[0] > STALE_MIN:
+        return ForecastStatus.STALE, _stale_sentence(age[0])
+    if not LOWEST_MG_DL <= value[0] <= HIGHEST_MG_DL:
+        return ForecastStatus.OUT_OF_RANGE, _range_sentence(value[0])
+    share = share_present(history, now)[0]
+    if share < LEAST_SHARE_PRESENT:
+        return ForecastStatus.GAP, _gap_sentence(share)
+    return ForecastStatus.OK, ""
+
+
+def _stale_sentence(age_min: float) -> str:
+    age = f"{age_min:.0f} min" if age_min < 120 else f"{age_min / 60:.0f} h"
+    return f"The last reading is {age} old; a forecast needs one of the last {STALE_MIN:.0f} min. Check the sensor."
+
+
+def _range_sentence(glucose_mg_dl: float) -> str:
+    return (
+        f"The last reading, {glucose_mg_dl:.0f} mg/dL, lies outside {LOWEST_MG_DL:.0f} to {HIGHEST_MG_DL:.0f} mg/dL, "
+        "where forecasts are made. Measure with a finger-stick and treat as agreed with your care team."
+    )
+
+
+def _gap_sentence(share: float) -> str:
+    hours = N_STEPS * STEP_MIN / 60
+    return (
+        f"Only {share:.0%} of the last {hours:.0f} h hold readings; a forecast needs {LEAST_SHARE_PRESENT:.0%}. "
+        "It returns by itself as readings arrive."
+    )
