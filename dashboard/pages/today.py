@@ -130,7 +130,7 @@ def _register_fit(app: Dash, services: Services) -> None:
     def show_twin(result: dict[str, Any] | None, _: int | None, person_id: str) -> Any:
         summary = _twin_words(services.twins.summary(services.viewer, person_id))
         if ctx.triggered_id == "twin-cancel":
-            return summary, notice("The fit was cancelled. The twin above stays in place.", "amber")
+            return summary, notice("The fit was cancelled. The twin named above is in use.", "amber")
         return summary, notice(result["sentence"], "quiet" if result["good"] else "amber") if result else ""
 
 

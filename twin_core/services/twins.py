@@ -104,6 +104,9 @@ class Twins:
         if isinstance(twin, TooLittleData):
             return FitOutcome(fitted=False, sentence=f"{twin.sentence} {STAYS}")
         payload = twin.to_payload()
+        latest = self._store.latest_twin(viewer, person_id)
+        if latest is not None and latest.payload == payload:
+            return FitOutcome(fitted=True, sentence=f"Nothing is new since version {latest.version}; it stays in use.")
         self._cache.set(f"twin:{key}", payload)
         version = self._store.save_twin(viewer, person_id, twin.data_hash, payload)
         return FitOutcome(fitted=True, sentence=f"Fitted: version {version.version} is now in use.")

@@ -68,11 +68,11 @@ def test_a_fit_puts_a_new_twin_in_use_and_the_same_data_are_not_fitted_twice(
     assert services.twins.fit(services.viewer, PUMP, no_progress).fitted
     first = services.twins.current(services.viewer, PUMP)
     monkeypatch.setattr(twins_module, "fit_twin", lambda *_, **__: pytest.fail("fitted again"))
-    assert services.twins.fit(services.viewer, PUMP, no_progress).fitted
-    again = services.twins.current(services.viewer, PUMP)
-    assert services.twins.version(services.viewer, PUMP) == 2
-    assert np.array_equal(first.theta_mean, again.theta_mean)
-    assert "version 2" in services.twins.summary(services.viewer, PUMP).title
+    outcome = services.twins.fit(services.viewer, PUMP, no_progress)
+    assert outcome.fitted
+    assert "Nothing is new since version 1" in outcome.sentence
+    assert np.array_equal(first.theta_mean, services.twins.current(services.viewer, PUMP).theta_mean)
+    assert "version 1" in services.twins.summary(services.viewer, PUMP).title
 
 
 def test_a_failed_fit_leaves_the_last_twin_in_place_and_says_so(
