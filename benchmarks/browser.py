@@ -5,6 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.serving import SWITCHES, browser_path, serving
@@ -21,7 +22,8 @@ _WATCH = """
     graph.on('plotly_afterplot', () => {
         const began = pressed;
         pressed = null;
-        if (began !== null) requestAnimationFrame(() => setTimeout(() => window.latencies.push(performance.now() - began)));
+        if (began === null) return;
+        requestAnimationFrame(() => setTimeout(() => window.latencies.push(performance.now() - began)));
     });
 }
 """
@@ -41,6 +43,8 @@ def main() -> None:
         print(f"/what-if, {len(latencies)} key presses to painted curve: median {statistics.median(latencies):.0f} ms, "
               f"p95 {p95:.0f} ms, longest {latencies[-1]:.0f} ms")  # fmt: skip
         browser.close()
+        megabytes = psutil.Process(served.pid).memory_info().rss / 1e6
+        print(f"web process after that, its models compiled: {megabytes:.0f} MB resident")
 
 
 def _first_graph(browser: Browser, url: str) -> tuple[float, float, int, int]:

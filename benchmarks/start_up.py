@@ -21,7 +21,9 @@ def main() -> None:
                 for page in PAGES:
                     urllib.request.urlopen(served.url + page).read()
                 megabytes = psutil.Process(served.pid).memory_info().rss / 1e6
-            print(f"{state}: first page answered after {served.seconds_to_first_page:.2f} s, {megabytes:.0f} MB resident")
+            print(
+                f"{state}: first page answered after {served.seconds_to_first_page:.2f} s, {megabytes:.0f} MB resident"
+            )
     imported = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", "import app"], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -10,9 +10,9 @@ References
 """
 
 from collections.abc import Mapping
+from statistics import NormalDist
 
 import numpy as np
-from scipy.special import ndtri
 
 from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS
 from twin_core.domain.history import FloatArray
@@ -23,7 +23,7 @@ N_DRAWS = 4000
 SEED = 20_240_229
 """The draws are the same for every forecast, so that equal input gives equal output."""
 
-_LEVEL_SCORES = ndtri(np.array(QUANTILE_LEVELS))
+_LEVEL_SCORES = np.array([NormalDist().inv_cdf(level) for level in QUANTILE_LEVELS])
 _FARTHEST_SCORE = 5.0
 _LEAST_EIGENVALUE = 1e-4
 _LEAST_WIDTH_MG_DL = 1e-6

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from twin_core.domain.history import FloatArray, History, Therapy
 from twin_core.domain.units import MINUTES_PER_DAY
@@ -176,6 +175,9 @@ _SENTENCE = "Fitting the model to the readings."
 
 
 def _minimum(problem: _Problem, z: FloatArray, error: ErrorModel, progress: Callable[[float], object]) -> FloatArray:
+    # imported here because only the worker that fits needs scipy's 40 MB, not the web process
+    from scipy.optimize import least_squares
+
     scale = error.effective_sd_mg_dl
     readings = problem.readings()
     steps = iter(range(1, ITERATIONS + 1))
