@@ -30,7 +30,7 @@ def create_app(services: Services, settings: Settings, pages: tuple[Page, ...] =
     dash.page_registry.clear()
     app = Dash(
         "biotwin",
-        server=_server(),
+        server=_server(),  # type: ignore[arg-type] # a Flask app, as documented; annotated as bool or callable
         title="Biotwin",
         update_title="",
         assets_folder=str(_ASSETS),

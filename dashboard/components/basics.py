@@ -43,8 +43,22 @@ def metric(label: str, value: Any, note: str) -> html.Div:
     )
 
 
-def slider(slider_id: str, label: str, *, low: float, high: float, step: float, value: float, unit: str) -> html.Div:
-    """A labelled native range input; its value is shown beside it while it is dragged."""
+def slider(
+    slider_id: str,
+    label: str,
+    *,
+    low: float,
+    high: float,
+    step: float,
+    value: float,
+    unit: str,
+    why_fixed: str = "",
+) -> html.Div:
+    """A labelled native range input; its value is shown beside it while it is dragged.
+
+    With `why_fixed` it cannot be moved, and says why.
+    """
+    scale = [html.Span(why_fixed)] if why_fixed else [html.Span(f"{low:g}"), html.Span(f"{high:g} {unit}")]
     return html.Div(
         [
             html.Div(
@@ -54,8 +68,8 @@ def slider(slider_id: str, label: str, *, low: float, high: float, step: float, 
                 ],
                 className="slider-head",
             ),
-            dcc.Input(id=slider_id, type="range", min=low, max=high, step=step, value=value),
-            html.Div([html.Span(f"{low:g}"), html.Span(f"{high:g} {unit}")], className="slider-scale"),
+            dcc.Input(id=slider_id, type="range", min=low, max=high, step=step, value=value, disabled=bool(why_fixed)),
+            html.Div(scale, className="slider-scale"),
         ],
         className="field",
     )

@@ -69,6 +69,7 @@ def register(app: Dash, services: Services) -> None:
 
 
 def _sliders(answer: WhatIfAnswer) -> html.Section:
+    fixed = "" if answer.basal_can_change else "Long-acting insulin that is injected cannot be changed any more."
     fields = [
         slider(
             f"plan-{name}",
@@ -78,6 +79,7 @@ def _sliders(answer: WhatIfAnswer) -> html.Section:
             step=limit.step,
             value=limit.rest,
             unit=limit.unit,
+            why_fixed=fixed if name == "basal_percent" else "",
         )
         for name, limit in LIMITS.items()
     ]

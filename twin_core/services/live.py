@@ -55,7 +55,7 @@ class Live:
         played = replace(
             source,
             person_id=source.person_id + _LIVE_SUFFIX,
-            label=f"{source.label}, played live",
+            label=f"{source.label} (live)",
             record=RecordKind.PLAYED,
         )
         known = {person.person_id for person in self._records.people(viewer)}
