@@ -8,6 +8,7 @@ from pathlib import Path
 
 from twin_core.domain.access import Purpose, Role, Viewer
 from twin_core.domain.history import History, history_of
+from twin_core.domain.imports import FileReport
 from twin_core.domain.settings import Settings
 from twin_core.forecast.forecaster import Forecaster
 from twin_core.jobs.cache import open_cache
@@ -63,24 +64,34 @@ class ReadFolder:
     """A folder of people, read for training or validation, and what became of its rows."""
 
     histories: Mapping[str, History]
-    rows_read: int
-    accepted: int
-    rejected: int
+    files: tuple[FileReport, ...]
     first: datetime
     last: datetime
+
+    @property
+    def rows_read(self) -> int:
+        """Rows read over all files."""
+        return sum(file.rows_read for file in self.files)
+
+    @property
+    def accepted(self) -> int:
+        """Rows accepted over all files."""
+        return sum(file.accepted for file in self.files)
+
+    @property
+    def rejected(self) -> int:
+        """Rows rejected over all files, each with its reason."""
+        return sum(len(file.rejected) for file in self.files)
 
 
 def read_folder(folder: Path, time_zone: str = "Europe/London") -> ReadFolder:
     """Read every person of a folder in the T1D-UOM layout, without a store; `BadFile` when there is none."""
     imported = {person: T1D_UOM.import_files(files, time_zone) for person, files in people_in(folder).items()}
-    reports = [each.report for each in imported.values()]
     instants = [reading.instant for each in imported.values() for reading in each.readings]
     instants += [event.instant for each in imported.values() for event in each.events]
     return ReadFolder(
         histories={person: history_of(each.readings, each.events) for person, each in imported.items()},
-        rows_read=sum(report.rows_read for report in reports),
-        accepted=sum(report.accepted for report in reports),
-        rejected=sum(report.rejected for report in reports),
+        files=tuple(file for each in imported.values() for file in each.report.files),
         first=min(instants),
         last=max(instants),
     )
