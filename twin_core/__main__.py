@@ -12,6 +12,8 @@ from twin_core.domain.errors import BiotwinError
 from twin_core.forecast import artifact, evaluation, training
 from twin_core.forecast.quantile_lstm import QuantileLstm
 
+_HORIZONS_MIN = (30.0, 60.0, 120.0)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0, or 2 with a sentence on standard error."""
@@ -72,11 +74,20 @@ def _validate(given: argparse.Namespace) -> int:
         _print(f"{file.name:22} {file.rows_read:7,} = {file.accepted:7,} + {len(file.rejected):6,}  {reasons}")
     _print(f"{found.rows_read:,} rows read = {found.accepted:,} accepted + {found.rejected:,} rejected with a reason")
     _print(f"accepted dates {found.first:%Y-%m-%d} to {found.last:%Y-%m-%d}; {time.monotonic() - began:.1f} s\n")
-    scores = evaluation.evaluate(found.histories, QuantileLstm.load())
+    model = QuantileLstm.load()
+    scores = evaluation.evaluate(found.histories, model)
     _print(evaluation.table_markdown(scores))
     rmse = {(score.model, score.horizon_min): score.rmse for score in scores}
-    ahead = all(rmse["LSTM", h] < rmse["persistence", h] for h in (30.0, 60.0, 120.0))
-    _print(f"\nahead of persistence at 30, 60 and 120 min: {'yes' if ahead else 'NO'}")
+    ahead = all(rmse["LSTM", h] < rmse["persistence", h] for h in _HORIZONS_MIN)
+    _print(f"\nahead of persistence at 30, 60 and 120 min, pooled over people: {'yes' if ahead else 'NO'}")
+    people = evaluation.person_scores(found.histories, model, _HORIZONS_MIN)
+    behind = [each for each in people if each.model_rmse >= each.persistence_rmse]
+    _print(f"for single people: ahead in {len(people) - len(behind)} of {len(people)} cases")
+    for each in behind:
+        _print(
+            f"  behind for {each.person} at {each.horizon_min:g} min: "
+            f"{each.model_rmse:.1f} against {each.persistence_rmse:.1f} mg/dL"
+        )
     return 0 if ahead else 1
 
 

@@ -89,6 +89,16 @@ class Score:
     width: Mapping[int, float] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class PersonScore:
+    """RMSE of one person's held-out rows at one horizon [mg/dL], of the model and of persistence."""
+
+    person: str
+    horizon_min: float
+    model_rmse: float
+    persistence_rmse: float
+
+
 def training_sample(histories: Mapping[str, History]) -> Sample:
     """Every second origin of the first 70 % of each record."""
     return _sample(histories, {person: blocks(h).train[::TRAIN_STRIDE] for person, h in histories.items()})
@@ -121,6 +131,25 @@ def evaluate(histories: Mapping[str, History], model: QuantileLstm) -> tuple[Sco
             Predicted(model="ridge", mean_mg_dl=ridge, median_mg_dl=ridge),
             Predicted(model="persistence", mean_mg_dl=same, median_mg_dl=same),
         ),
+    )
+
+
+def person_scores(
+    histories: Mapping[str, History], model: QuantileLstm, horizons_min: Sequence[float]
+) -> tuple[PersonScore, ...]:
+    """The model beside persistence on every person's own held-out rows."""
+    test = held_out_sample(histories)
+    mean = forecast_scores.mean_of_quantiles(model.predict(test.windows), QUANTILE_LEVELS)
+    return tuple(
+        PersonScore(
+            person=str(person),
+            horizon_min=horizon,
+            model_rmse=forecast_scores.rmse(test.observed_mg_dl[own, place], mean[own, place]),
+            persistence_rmse=forecast_scores.rmse(test.observed_mg_dl[own, place], test.now_mg_dl[own]),
+        )
+        for person in np.unique(test.persons)
+        for own in (test.persons == person,)
+        for horizon, place in ((each, HORIZONS_MIN.index(each)) for each in horizons_min)
     )
 
 

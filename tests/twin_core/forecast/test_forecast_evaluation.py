@@ -96,3 +96,11 @@ def test_the_table_has_a_line_for_each_model_and_horizon(scored):
     assert len(lines) == 2 + len(scored)
     assert len({line.count("|") for line in lines}) == 1
     assert any(line.startswith("| ridge | 120 |") for line in lines)
+
+
+def test_every_persons_own_scores_make_up_the_mean_of_the_table(histories, scored, shipped):
+    people = evaluation.person_scores(histories, shipped.model, (60.0,))
+    assert [each.person for each in people] == list(histories)
+    for model, own in (("LSTM", "model_rmse"), ("persistence", "persistence_rmse")):
+        (row,) = (score for score in scored if score.model == model and score.horizon_min == 60.0)
+        assert np.mean([getattr(each, own) for each in people]) == pytest.approx(row.rmse_per_person)
