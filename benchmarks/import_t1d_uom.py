@@ -51,7 +51,8 @@ def print_totals(all_imported: list[Imported]) -> None:
     print(f"accepted from {min(instants).isoformat()} to {max(instants).isoformat()}")
 
 
-def main(folder: Path) -> None:
+def main() -> None:
+    folder = Path(sys.argv[1])
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary:
         store = SqliteStore(Path(temporary) / "store" / "benchmark.db")
@@ -66,4 +67,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()
