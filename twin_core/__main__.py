@@ -69,10 +69,13 @@ def _train(given: argparse.Namespace) -> None:
 def _validate(given: argparse.Namespace) -> int:
     began = time.monotonic()
     found = read_folder(given.folder)
-    for file in found.files:
+    report = found.report
+    for file in report.files:
         reasons = ", ".join(f"{count:,} {reason.name.lower()}" for reason, count in file.by_reason.items())
         _print(f"{file.name:22} {file.rows_read:7,} = {file.accepted:7,} + {len(file.rejected):6,}  {reasons}")
-    _print(f"{found.rows_read:,} rows read = {found.accepted:,} accepted + {found.rejected:,} rejected with a reason")
+    _print(
+        f"{report.rows_read:,} rows read = {report.accepted:,} accepted + {report.rejected:,} rejected with a reason"
+    )
     _print(f"accepted dates {found.first:%Y-%m-%d} to {found.last:%Y-%m-%d}; {time.monotonic() - began:.1f} s\n")
     model = QuantileLstm.load()
     scores = evaluation.evaluate(found.histories, model)

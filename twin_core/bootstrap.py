@@ -8,7 +8,8 @@ from pathlib import Path
 
 from twin_core.domain.access import Purpose, Role, Viewer
 from twin_core.domain.history import History, history_of
-from twin_core.domain.imports import FileReport
+from twin_core.domain.imports import ImportReport
+from twin_core.domain.ports import Clock, ResultCache, Store
 from twin_core.domain.settings import Settings
 from twin_core.forecast.forecaster import Forecaster
 from twin_core.jobs.cache import open_cache
@@ -64,24 +65,9 @@ class ReadFolder:
     """A folder of people, read for training or validation, and what became of its rows."""
 
     histories: Mapping[str, History]
-    files: tuple[FileReport, ...]
+    report: ImportReport
     first: datetime
     last: datetime
-
-    @property
-    def rows_read(self) -> int:
-        """Rows read over all files."""
-        return sum(file.rows_read for file in self.files)
-
-    @property
-    def accepted(self) -> int:
-        """Rows accepted over all files."""
-        return sum(file.accepted for file in self.files)
-
-    @property
-    def rejected(self) -> int:
-        """Rows rejected over all files, each with its reason."""
-        return sum(len(file.rejected) for file in self.files)
 
 
 def read_folder(folder: Path, time_zone: str = "Europe/London") -> ReadFolder:
@@ -91,7 +77,9 @@ def read_folder(folder: Path, time_zone: str = "Europe/London") -> ReadFolder:
     instants += [event.instant for each in imported.values() for event in each.events]
     return ReadFolder(
         histories={person: history_of(each.readings, each.events) for person, each in imported.items()},
-        files=tuple(file for each in imported.values() for file in each.report.files),
+        report=ImportReport(
+            source=T1D_UOM.name, files=tuple(file for each in imported.values() for file in each.report.files)
+        ),
         first=min(instants),
         last=max(instants),
     )
@@ -101,15 +89,19 @@ def build_services(settings: Settings) -> Services:
     """Open the store and the cache, import the demo people, start the virtual sensor and the compilation."""
     settings.data_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = SqliteStore(settings.data_folder / "biotwin.sqlite")
-    cache = open_cache(settings.data_folder / "cache")
+    services = assemble(store, open_cache(settings.data_folder / "cache"), SystemClock())
+    services.records.ensure_demo(OWNER, settings.sample_folder / "t1d_uom", DEMO_PEOPLE)
+    threading.Thread(target=services.live.run, args=(threading.Event(),), name="virtual-sensor", daemon=True).start()
+    services.warm_up.start()
+    return services
+
+
+def assemble(store: Store, cache: ResultCache, clock: Clock) -> Services:
+    """The services on a given store, cache and clock; nothing is started."""
     records = Records(store, SOURCES)
-    records.ensure_demo(OWNER, settings.sample_folder / "t1d_uom", DEMO_PEOPLE)
-    live = Live(records, SystemClock())
+    live = Live(records, clock)
     twins = Twins(store, records, live, cache)
     forecaster = Forecaster.load()
-    warm_up = WarmUp(MODELS, WARM_UP_DELAY_S)
-    threading.Thread(target=live.run, args=(threading.Event(),), name="virtual-sensor", daemon=True).start()
-    warm_up.start()
     return Services(
         viewer=OWNER,
         records=records,
@@ -118,7 +110,7 @@ def build_services(settings: Settings) -> Services:
         twins=twins,
         what_if=WhatIf(records, live, twins, forecaster),
         dosing=Dosing(DRUGS),
-        warm_up=warm_up,
+        warm_up=WarmUp(MODELS, WARM_UP_DELAY_S),
         cache=cache,
     )
 

@@ -64,37 +64,35 @@ def what_if_figure(
     start_min, end_min = now_min - 120.0, now_min + 245.0
     recent = history.cgm_time_min >= start_min
     times = screen.times(baseline.origin_min + baseline.horizons_min)
-    colours = screen.colours
-    what_if = {"mode": "lines", "x": times, "hoverinfo": "skip", "line": {"width": 0}}
     data = [
         *_bands(baseline, times, screen)[:2],
         _median(times, screen.glucose(baseline.median_mg_dl), screen) | {"name": "without the plan"},
         _measured(history.cgm_time_min[recent], history.cgm_mg_dl[recent], screen),
-        what_if | {"y": screen.glucose(planned_mg_dl[:, -1])},
-        what_if
-        | {
-            "y": screen.glucose(planned_mg_dl[:, 0]),
-            "fill": "tonexty",
-            "fillcolor": translucent(colours.what_if, 0.16),
-        },
-        what_if
-        | {
-            "y": screen.glucose(planned_mg_dl[:, QUANTILE_LEVELS.index(0.50)]),
-            "name": "with the plan",
-            "hoverinfo": "all",
-        }
-        | {"line": {"color": colours.what_if, "width": 3, "shape": "spline"}},
-        what_if
-        | {"y": [None] * len(times), "name": "preview", "line": {"color": colours.what_if, "width": 2, "dash": "dot"}},
+        *_planned(times, planned_mg_dl, screen),
     ]
     ceiling = _ceiling(history.cgm_mg_dl[recent], baseline.quantiles_mg_dl[:, -1], planned_mg_dl[:, -1])
-    layout = base_layout(colours) | {
+    layout = base_layout(screen.colours) | {
         "xaxis": _time_axis(start_min, end_min, screen),
         "yaxis": _glucose_axis(max(ceiling, 300.0), screen),
         "shapes": [_target_band(screen), _now_rule(now_min, screen)],
         "uirevision": "what-if",
     }
     return {"data": data, "layout": layout}
+
+
+def _planned(times: list[str], planned_mg_dl: FloatArray, screen: Screen) -> list[Figure]:
+    """The 90 % interval and the median with the plan, and the preview, which is empty until a slider moves."""
+    colour = screen.colours.what_if
+    line: Figure = {"type": "scatter", "mode": "lines", "x": times, "hoverinfo": "skip", "line": {"width": 0}}
+    median = planned_mg_dl[:, QUANTILE_LEVELS.index(0.50)]
+    exact = {"color": colour, "width": 3, "shape": "spline"}
+    preview = {"color": colour, "width": 2, "dash": "dot"}
+    return [
+        line | {"y": screen.glucose(planned_mg_dl[:, -1])},
+        line | {"y": screen.glucose(planned_mg_dl[:, 0]), "fill": "tonexty", "fillcolor": translucent(colour, 0.16)},
+        line | {"y": screen.glucose(median), "name": "with the plan", "hoverinfo": "all", "line": exact},
+        line | {"y": [None] * len(times), "name": "preview", "line": preview},
+    ]
 
 
 def _bands(forecast: Forecast, times: list[str], screen: Screen) -> list[Figure]:

@@ -132,7 +132,7 @@ def test_a_stale_history_is_withheld_with_its_reason(capsys: pytest.CaptureFixtu
 def test_a_folder_is_read_with_every_row_accounted_for() -> None:
     found = read_folder(SAMPLE)
     assert set(found.histories) == {"2308", "2313"}
-    assert found.accepted + found.rejected == found.rows_read
+    assert found.report.accepted + found.report.rejected == found.report.rows_read
     assert found.first.year == found.last.year == 2024
 
 

@@ -6,20 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from twin_core.bootstrap import DEMO_PEOPLE, OWNER, WARM_UP_DELAY_S
-from twin_core.forecast.forecaster import Forecaster
+from twin_core.bootstrap import DEMO_PEOPLE, OWNER, assemble
 from twin_core.jobs.cache import open_cache
-from twin_core.models.catalog import DRUGS, MODELS
+from twin_core.models.catalog import MODELS
 from twin_core.services.application import Services
-from twin_core.services.dosing import Dosing
-from twin_core.services.live import Live
-from twin_core.services.records import Records
-from twin_core.services.today import TodayViews
-from twin_core.services.twins import Twins
-from twin_core.services.warm_up import WarmUp
-from twin_core.services.what_if import WhatIf
 from twin_core.solve.compiled import kernel_of
-from twin_core.sources import SOURCES
 from twin_core.store.sqlite import SqliteStore
 
 SAMPLE = Path(__file__).resolve().parents[3] / "sample_data"
@@ -55,21 +46,8 @@ def clock() -> TurnedClock:
 def services(tmp_path: Path, clock: TurnedClock) -> Iterator[Services]:
     store = SqliteStore(tmp_path / "data" / "biotwin.sqlite")
     cache = open_cache(tmp_path / "cache")
-    records = Records(store, SOURCES)
-    records.ensure_demo(OWNER, SAMPLE / "t1d_uom", DEMO_PEOPLE)
-    live = Live(records, clock)
-    twins = Twins(store, records, live, cache)
-    forecaster = Forecaster.load()
-    yield Services(
-        viewer=OWNER,
-        records=records,
-        live=live,
-        today=TodayViews(records, live, twins, forecaster, cache),
-        twins=twins,
-        what_if=WhatIf(records, live, twins, forecaster),
-        dosing=Dosing(DRUGS),
-        warm_up=WarmUp(MODELS, WARM_UP_DELAY_S),
-        cache=cache,
-    )
+    built = assemble(store, cache, clock)
+    built.records.ensure_demo(OWNER, SAMPLE / "t1d_uom", DEMO_PEOPLE)
+    yield built
     cache.close()
     store.close()
