@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("folder", type=Path)
     train.add_argument("--out", type=Path, default=artifact.SHIPPED, help="where the weights go (the shipped ones)")
     train.add_argument("--seed", type=int, default=1)
-    train.add_argument("--epochs", type=int, default=8)
+    train.add_argument("--epochs", type=int, choices=range(1, 101), metavar="1-100", default=8)
     train.set_defaults(run=_train)
     validate = commands.add_parser("validate", help="measure import and forecaster on a folder in the T1D-UOM layout")
     validate.add_argument("folder", type=Path)

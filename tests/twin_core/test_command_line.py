@@ -12,6 +12,7 @@ import pytest
 
 from twin_core.__main__ import main
 from twin_core.bootstrap import read_folder
+from twin_core.inference.twin import population_twin
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data" / "t1d_uom"
 PK = {
@@ -96,8 +97,45 @@ def test_an_unknown_parameter_is_refused_with_the_known_ones(
     assert "Vmx" in json.dumps(refused)
 
 
-def history(now_min: float) -> dict[str, Any]:
-    times = np.arange(now_min - 1440.0, now_min + 1.0, 5.0)
+def test_the_answer_stands_on_the_grid_that_was_asked_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    scenario = {"kind": "simulate_glucose", "model": "uva_padova_t1d", "duration_min": 15}
+    for step in (0.5, 1.5, 2.5, 7.5):
+        times = answered(capsys, tmp_path, scenario | {"step_min": step})["time_min"]
+        assert times == pytest.approx(np.arange(0.0, 15.0, step))
+
+
+def test_a_basal_rate_holds_however_long_ago_it_was_set(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def ends(basal: Any) -> list[float]:
+        asked = {"kind": "forecast", "history": history(4320.0, days=3) | {"basal_u_h": basal}, "now_min": 4320.0}
+        meal = asked | {"announced": {"meals": [{"time_min": 4325.0, "carbs_g": 30.0}]}}
+        return [each["quantiles_mg_dl"]["p50"][-1] for each in answered(capsys, tmp_path, [asked, meal])]
+
+    low, high = ends(0.3), ends(2.0)
+    assert low != high
+    assert ends([{"time_min": 0.0, "rate_u_h": 2.0}]) == high
+
+
+def test_a_number_too_long_to_read_is_refused_not_raised(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "scenario.json"
+    file.write_text('{"kind": "simulate_pk", "times_h": [' + "9" * 5000 + "]}")
+    assert main(["run", str(file)]) == 2
+    assert "not JSON" in capsys.readouterr().err
+
+
+def test_a_twin_that_is_none_is_refused_in_its_place(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    asked = {"kind": "forecast", "history": history(1500.0), "now_min": 1500.0, "twin": {}}
+    asked |= {"announced": {"boluses": [{"time_min": 1505.0, "dose_u": 1.0}]}}
+    good = population_twin().to_payload()
+    flat = good | {"theta_covariance": np.ones((len(good["theta_mean"]),) * 2).tolist()}
+    light = good | {"parameters": good["parameters"] | {"BW": -70.0}}
+    bare = good | {"parameters": {}}
+    twins = [{}, flat, light, bare, good | {"window_min": []}, good]
+    answers = answered(capsys, tmp_path, [asked | {"twin": twin} for twin in twins])
+    assert ["error" in answer for answer in answers] == [True] * 5 + [False]
+
+
+def history(now_min: float, days: float = 1.0) -> dict[str, Any]:
+    times = np.arange(now_min - 1440.0 * days, now_min + 1.0, 5.0)
     return {"cgm": [{"time_min": float(t), "glucose_mg_dl": 140.0 + 25.0 * float(np.sin(t / 120.0))} for t in times]}
 
 

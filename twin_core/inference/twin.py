@@ -10,7 +10,7 @@ import numpy as np
 from twin_core.domain.errors import DamagedArtifact
 from twin_core.domain.history import FloatArray
 from twin_core.inference.priors import ASSUMED_BODY_WEIGHT_KG, PLAUSIBLE_SDS, population_prior
-from twin_core.models.glucose.dalla_man_2014 import Parameters
+from twin_core.models.glucose.dalla_man_2014 import MODEL, Parameters
 
 
 class TwinKind(StrEnum):
@@ -122,7 +122,7 @@ class FittedTwin:
         try:
             twin = cls(
                 kind=TwinKind(payload["kind"]),
-                parameters=Parameters(**{name: float(value) for name, value in payload["parameters"].items()}),
+                parameters=_parameters(payload["parameters"]),
                 theta_mean=np.array(payload["theta_mean"], dtype=np.float64),
                 theta_covariance=np.array(payload["theta_covariance"], dtype=np.float64),
                 metrics=None if payload["metrics"] is None else FitMetrics(**payload["metrics"]),
@@ -131,10 +131,18 @@ class FittedTwin:
                 data_hash=str(payload["data_hash"]),
             )
             names = (str(payload["model"]), *payload["theta_names"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise DamagedArtifact(f"This is not a twin: {type(error).__name__} {error}. Fit it again.") from error
         _check_form(twin, names)
         return twin
+
+
+def _parameters(values: Mapping[str, float]) -> Parameters:
+    """All parameters of the model, each within its declared range; none may be left out."""
+    if set(values) != set(Parameters._fields):
+        raise ValueError(f"parameters must be {', '.join(Parameters._fields)}; got {', '.join(values)}")
+    parameters: Parameters = MODEL.parameters_with({name: float(value) for name, value in values.items()})
+    return parameters
 
 
 def _window(values: Any) -> tuple[float, float] | None:
@@ -150,6 +158,8 @@ def _check_form(twin: FittedTwin, names: tuple[str, ...]) -> None:
         raise DamagedArtifact(f"A twin needs {n} means and a {n} x {n} covariance; got {twin.theta_mean.shape}.")
     if not (np.isfinite(twin.theta_mean).all() and np.isfinite(twin.theta_covariance).all()):
         raise DamagedArtifact("A twin's posterior is not finite. Fit it again.")
+    if np.linalg.eigvalsh(twin.theta_covariance)[0] <= 0.0:
+        raise DamagedArtifact("A twin's covariance is not positive definite. Fit it again.")
 
 
 def population_twin(*, body_weight_kg: float | None = None, basal_u_h: float | None = None) -> FittedTwin:

@@ -48,8 +48,9 @@ class Moved:
 
 
 def acting(therapy: Therapy, now_min: float) -> Therapy:
-    """What still acts from now on: the rate in force, long-acting injections, a meal being eaten."""
-    return therapy_between(with_unrecorded_doses(therapy, now_min), now_min, now_min + HORIZON_MIN)
+    """What acts from now on: the rate in force, a meal being eaten, daily injections as they were given so far."""
+    end_min = now_min + HORIZON_MIN
+    return therapy_between(with_unrecorded_doses(therapy, end_min), now_min, end_min)
 
 
 def moved(
@@ -59,7 +60,7 @@ def moved(
     now_min = baseline.origin_min
     most_probable = _difference(as_batch(twin.parameters), history, without, actions, now_min)[0]
     spread = _difference(twin.draws(N_DRAWS, np.random.default_rng(SEED)), history, without, actions, now_min)
-    paths_without = forecaster.paths(baseline, N_DRAWS)
+    paths_without = clipped(forecaster.paths(baseline, N_DRAWS))
     paths_with = clipped(paths_without + spread)
     levels = 100.0 * np.array(QUANTILE_LEVELS)
     shift = (np.percentile(paths_with, levels, axis=0) - np.percentile(paths_without, levels, axis=0)).T

@@ -3,10 +3,12 @@
 A real connector later does the same: it calls `Records.ingest` whenever something new has arrived.
 """
 
+import logging
 import threading
 from dataclasses import dataclass, replace
 
 from twin_core.domain.access import Purpose, Role, Viewer
+from twin_core.domain.errors import BiotwinError
 from twin_core.domain.history import instant_of, minutes_of
 from twin_core.domain.people import Person, RecordKind
 from twin_core.domain.ports import Clock
@@ -21,6 +23,7 @@ START_HOUR = 7.5
 _LIVE_SUFFIX = "-live"
 _FEED = Viewer(name="virtual sensor", role=Role.SYSTEM, purpose=Purpose.LIVE_FEED)
 _TICK_S = 0.2
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,12 +117,15 @@ class Live:
     def tick(self) -> int:
         """Ingest everything that has become due; returns how many records were new."""
         with self._lock:
-            return sum(self._feed(person_id, playback) for person_id, playback in list(self._playbacks.items()))
+            return sum(self._feed_or_stop(person_id, playback) for person_id, playback in list(self._playbacks.items()))
 
     def run(self, stop: threading.Event) -> None:
-        """Tick until told to stop (the body of a daemon thread)."""
+        """Tick until told to stop (the body of a daemon thread); what goes wrong once must not end it."""
         while not stop.wait(_TICK_S):
-            self.tick()
+            try:
+                self.tick()
+            except Exception:
+                _LOG.exception("The virtual sensor could not deliver; it tries again.")
 
     def _begin(self, viewer: Viewer, source: Person, played: Person) -> None:
         span = self._records.span_min(viewer, source.person_id)
@@ -134,6 +140,15 @@ class Live:
                 self._records.remove(viewer, played.person_id)
             self._records.add(viewer, played)
             self._records.ingest(_FEED, played.person_id, readings, events)
+
+    def _feed_or_stop(self, person_id: str, playback: Playback) -> int:
+        """Feed one person; whoever cannot be fed, such as one that was removed, is no longer played."""
+        try:
+            return self._feed(person_id, playback)
+        except BiotwinError as error:
+            del self._playbacks[person_id]
+            _LOG.warning("A playback has ended: %s", error)
+            return 0
 
     def _feed(self, person_id: str, playback: Playback) -> int:
         now = instant_of(playback.now_min(minutes_of(self._clock.now())))

@@ -7,7 +7,7 @@ that are not finite are refused; what cannot be computed is null.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
@@ -25,6 +25,7 @@ _MEAL_G_PER_MIN = 5.0
 """How fast a meal without a duration is eaten."""
 _LONGEST_MIN = 60.0 * 1440.0
 _MOST_NUMBERS = 500_000
+_SAID_AGAIN_MIN = 720.0
 
 Positive: TypeAlias = Annotated[float, Field(gt=0.0)]
 NotNegative: TypeAlias = Annotated[float, Field(ge=0.0)]
@@ -388,7 +389,7 @@ class HistoryInput(TherapyInput):
     activity: list[ActivityInput] = []
     utc_offset_min: float = Field(default=0.0, description="minutes to add to times for local time of day")
 
-    def history(self) -> History:
+    def history(self, now_min: float) -> History:
         """The history in domain terms; `BadScenario` if times do not increase."""
         times = np.array([reading.time_min for reading in self.cgm])
         if np.any(np.diff(times) <= 0.0):
@@ -396,11 +397,23 @@ class HistoryInput(TherapyInput):
         return History(
             cgm_time_min=times,
             cgm_mg_dl=np.array([reading.glucose_mg_dl for reading in self.cgm]),
-            therapy=self.therapy(start_min=float(times[0]) if times.size else 0.0),
+            therapy=self._therapy_until(now_min, float(times[0]) if times.size else 0.0),
             activity_time_min=np.array([activity.time_min for activity in self.activity]),
             activity_steps=np.array([activity.steps for activity in self.activity]),
             utc_offset_min=self.utc_offset_min,
         )
+
+    def _therapy_until(self, now_min: float, start_min: float) -> Therapy:
+        """The therapy with each basal rate said again every 12 h: a record forgets it after a day, a scenario not."""
+        therapy = self.therapy(start_min)
+        rates = sorted(therapy.basal, key=lambda rate: rate.time_min)
+        ends = [rate.time_min for rate in rates[1:]] + [max(now_min, start_min) + 1.0]
+        held = (
+            BasalRate(time_min=float(time_min), rate_u_h=rate.rate_u_h)
+            for rate, end_min in zip(rates, ends[: len(rates)], strict=True)
+            for time_min in np.arange(rate.time_min, max(end_min, rate.time_min + 1e-3), _SAID_AGAIN_MIN)
+        )
+        return replace(therapy, basal=tuple(held))
 
 
 class AnnouncedInput(ScenarioModel):
@@ -439,7 +452,7 @@ class ForecastOutput(AnswerModel):
 def run_forecast(scenario: ForecastInput, forecaster: GlucoseForecaster) -> ForecastOutput:
     """Answer `forecast`."""
     forecast = forecaster.forecast(
-        history=scenario.history.history(),
+        history=scenario.history.history(scenario.now_min),
         now_min=scenario.now_min,
         announced=scenario.announced.therapy(),
         twin=scenario.twin,
@@ -587,7 +600,7 @@ def _json_of(text: str) -> Any:
 
     try:
         return json.loads(text, parse_constant=refuse)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadScenario(f"This is not JSON: {error}.") from error
 
 

@@ -1,5 +1,6 @@
 """The glucose models and the forecaster without a person in the store: what scenarios call."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -43,11 +44,11 @@ class GlucoseModels:
         step_min: float,
         initial_state: Mapping[str, float] | None,
     ) -> SimulatedGlucose:
-        """Simulate from minute 0 with steps of at most `step_min` and 1 min; the answer is at every `step_min`."""
+        """Simulate from minute 0 with steps of at most 1 min that divide `step_min`, and answer at each `step_min`."""
         chosen = self._named(model)
         weight = {} if body_weight_kg is None else {"BW": body_weight_kg}
         p = chosen.parameters_with({**weight, **parameters})
-        schedule = schedule_of(therapy, start_min=0.0, end_min=duration_min, step_min=min(step_min, 1.0))
+        schedule = schedule_of(therapy, start_min=0.0, end_min=duration_min, step_min=step_min / math.ceil(step_min))
         solution = integrate(chosen, p, schedule, _initial(chosen, p, initial_state))
         if solution.status is not SolveStatus.OK:
             raise SimulationFailed(solution.reason)
@@ -85,7 +86,7 @@ class HybridForecasts:
         planned = replace(
             without, meals=(*without.meals, *announced.meals), boluses=(*without.boluses, *announced.boluses)
         )
-        chosen = FittedTwin.from_payload(twin) if twin else _population(known, now_min)
+        chosen = _population(known, now_min) if twin is None else FittedTwin.from_payload(twin)
         after = moved(self._forecaster, baseline, chosen, known, without, planned)
         return replace(
             baseline,

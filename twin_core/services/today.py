@@ -78,10 +78,11 @@ class TodayViews:
         self._made: dict[str, Today] = {}
 
     def token(self, viewer: Viewer, person_id: str) -> str:
-        """What the browser compares: the record's version, the person's minute, and the twin in use."""
+        """What the browser compares: the record's version, the person's minute, the twin, and the playback."""
         minute = int(self._live.now_min(viewer, person_id))
         twin = self._twins.version(viewer, person_id)
-        return f"{person_id}:{self._records.version(viewer, person_id)}:{minute}:{twin}"
+        speed = self._live.speed(person_id)
+        return f"{person_id}:{self._records.version(viewer, person_id)}:{minute}:{twin}:{speed}"
 
     def of(self, viewer: Viewer, person_id: str) -> Today:
         """The person's present."""

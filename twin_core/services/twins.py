@@ -116,11 +116,12 @@ class Twins:
     ) -> tuple[FloatArray, FloatArray]:
         """`(time_min, plasma_insulin_pmol_l)` every 5 min over the last 6 h and the next 4 h.
 
-        Insulin does not depend on glucose in this model, so that the curve needs no reading. What runs now runs on.
+        Insulin does not depend on glucose in this model, so that the curve needs no reading. The rate in force runs
+        on, and a daily long-acting injection is taken to be given as before.
         """
         start_min = now_min - _INSULIN_PAST_MIN - _INSULIN_WARM_UP_MIN
         end_min = now_min + _INSULIN_AHEAD_MIN
-        acting = replace(with_unrecorded_doses(therapy, now_min), meals=())
+        acting = replace(with_unrecorded_doses(therapy, end_min), meals=())
         schedule = schedule_of(therapy_between(acting, start_min, end_min), start_min=start_min, end_min=end_min)
         parameters = as_batch(self.current(viewer, person_id).parameters)
         solution = integrate_batch(MODEL, parameters, schedule, every_min=5.0)

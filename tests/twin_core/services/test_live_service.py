@@ -85,3 +85,14 @@ def test_starting_again_begins_anew(services: Services, clock: TurnedClock) -> N
     services.live.tick()
     assert services.live.start(services.viewer, played, 60) == played
     assert readings_until(services, played) == first
+
+
+def test_a_removed_person_ends_their_playback_and_no_others(services: Services, clock: TurnedClock) -> None:
+    gone = services.live.start(services.viewer, PUMP, 600)
+    other = services.live.start(services.viewer, INJECTIONS, 600)
+    services.records.remove(services.viewer, gone)
+    before = readings_until(services, other)
+    clock.turn(10.0)
+    services.live.tick()
+    assert services.live.speed(gone) is None
+    assert len(readings_until(services, other)) > len(before)

@@ -54,6 +54,22 @@ def test_a_stale_person_gets_a_reason_instead_of_a_forecast(services: Services, 
     assert latest(history, late)[1] > 55.0
 
 
+def test_todays_speed_is_that_of_the_playback(services: Services) -> None:
+    played = services.live.start(services.viewer, PUMP, 60)
+    assert services.today.of(services.viewer, played).speed == 60
+    services.live.pause(services.viewer, played)
+    assert services.today.of(services.viewer, played).speed is None
+
+
+def test_a_daily_injection_is_taken_to_go_on_in_the_hours_ahead(services: Services, clock: TurnedClock) -> None:
+    played = services.live.start(services.viewer, INJECTIONS, 600)
+    for _ in range(24):
+        clock.turn(6.0)
+        services.live.tick()
+        _, insulin = services.today.of(services.viewer, played).insulin
+        assert insulin[72:].min() > 60.0  # 64 U a day hold about 90 pmol/L; without the next dose it falls to 16
+
+
 def test_plasma_insulin_rises_after_a_bolus_and_never_falls_below_zero(services: Services) -> None:
     time_min, insulin = services.today.of(services.viewer, PUMP).insulin
     assert len(time_min) == len(insulin) == 121

@@ -8,10 +8,15 @@ from twin_core.services.application import Services
 from twin_core.services.what_if import BOLUS_NODES_U, CARBS_NODES_G, LIMITS, Plan
 
 
-def test_no_plan_changes_nothing(services: Services) -> None:
-    answer = services.what_if.answer(services.viewer, PUMP, Plan())
+@pytest.mark.parametrize("hours", [0, 26, 60, 75])
+def test_no_plan_changes_nothing(services: Services, clock: TurnedClock, hours: int) -> None:
+    played = services.live.start(services.viewer, INJECTIONS, 600)
+    clock.turn(hours * 6.0)
+    services.live.tick()
+    answer = services.what_if.answer(services.viewer, played, Plan())
     assert np.allclose(answer.quantiles_mg_dl, answer.baseline.quantiles_mg_dl, atol=1e-9)
-    assert all("0" in outcome.difference for outcome in answer.outcomes)
+    nothing = ["0 (0 to 0) points", "0 (0 to 0) mg/dL", *["0 (0 to 0) points"] * 3]
+    assert [outcome.difference for outcome in answer.outcomes] == nothing
 
 
 @pytest.mark.parametrize("person", [PUMP, INJECTIONS])
