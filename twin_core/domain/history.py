@@ -52,12 +52,16 @@ class LongActingDose:
 
 @dataclass(frozen=True, kw_only=True)
 class Therapy:
-    """What was, or will be, eaten and injected."""
+    """What was, or will be, eaten and injected.
+
+    `planned` are meals that somebody asks about; they do not re-time what is still in the stomach.
+    """
 
     meals: tuple[Meal, ...] = ()
     boluses: tuple[Bolus, ...] = ()
     basal: tuple[BasalRate, ...] = ()
     long_acting: tuple[LongActingDose, ...] = ()
+    planned: tuple[Meal, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

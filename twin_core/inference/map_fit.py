@@ -141,7 +141,7 @@ def mean_basal_u_h(therapy: Therapy, *, start_min: float, end_min: float) -> flo
     """The mean basal rate of pump and pen over the time since the first record of either [U/h]; 0 without any."""
     basal = Therapy(basal=therapy.basal, long_acting=therapy.long_acting)
     schedule = schedule_of(basal, start_min=start_min, end_min=end_min)
-    _, _, insulin_u_min, own = schedule.inputs.T
+    insulin_u_min, own = schedule.input("insulin_u_min"), schedule.input("own_basal")
     covered = (1.0 - own) * schedule.widths_min
     return 60.0 * float(insulin_u_min @ covered / covered.sum()) if covered.any() else 0.0
 

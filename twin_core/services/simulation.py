@@ -83,9 +83,7 @@ class HybridForecasts:
             return baseline
         _check_ahead(announced, now_min)
         without = acting(known.therapy, now_min)
-        planned = replace(
-            without, meals=(*without.meals, *announced.meals), boluses=(*without.boluses, *announced.boluses)
-        )
+        planned = replace(without, planned=announced.meals, boluses=(*without.boluses, *announced.boluses))
         chosen = _population(known, now_min) if twin is None else FittedTwin.from_payload(twin)
         after = moved(self._forecaster, baseline, chosen, known, without, planned)
         return replace(

@@ -183,7 +183,7 @@ def _with_plan(without: Therapy, plan: Plan, now_min: float, own_basal_u_h: floa
     boluses = (Bolus(time_min=now_min + plan.bolus_in_min, dose_u=plan.bolus_u),)
     return replace(
         without,
-        meals=(*without.meals, *(meals if plan.carbs_g > 0.0 else ())),
+        planned=meals if plan.carbs_g > 0.0 else (),
         boluses=(*without.boluses, *(boluses if plan.bolus_u > 0.0 else ())),
         basal=_scaled_basal(without, plan.basal_percent / 100.0, now_min, own_basal_u_h),
     )

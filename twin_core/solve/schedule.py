@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin_core.domain.errors import BadInput, OutOfRange
-from twin_core.domain.history import FloatArray, Therapy
+from twin_core.domain.history import FloatArray, Meal, Therapy
 from twin_core.domain.units import MINUTES_PER_DAY
 
-INPUT_NAMES = ("carbs_mg_min", "eaten_mg", "insulin_u_min", "own_basal")
+INPUT_NAMES = ("carbs_mg_min", "eaten_mg", "insulin_u_min", "planned_mg_min", "planned_eaten_mg", "own_basal")
 """Columns of `Schedule.inputs`: the inputs of every glucose model."""
 
 BOLUS_MIN = 1.0
@@ -43,6 +43,10 @@ class Schedule:
     inputs: FloatArray
     restarts: NDArray[np.bool_]
     input_names: tuple[str, ...] = INPUT_NAMES
+
+    def input(self, name: str) -> FloatArray:
+        """One input by name, shape `(n_steps,)`."""
+        return self.inputs[:, self.input_names.index(name)]
 
     @property
     def end_min(self) -> float:
@@ -90,7 +94,7 @@ def check_therapy(therapy: Therapy) -> None:
     OutOfRange
         A value is not finite or outside its range.
     """
-    for meal in therapy.meals:
+    for meal in (*therapy.meals, *therapy.planned):
         _check("Carbohydrate of a meal", meal.carbs_g, 0.0, 500.0, "g")
         _check("Duration of a meal", meal.duration_min, 1.0, 600.0, "min")
     for bolus in therapy.boluses:
@@ -104,7 +108,7 @@ def check_therapy(therapy: Therapy) -> None:
 
 
 def _event_times(therapy: Therapy) -> Iterator[float]:
-    yield from (meal.time_min for meal in therapy.meals)
+    yield from (meal.time_min for meal in (*therapy.meals, *therapy.planned))
     yield from (bolus.time_min for bolus in therapy.boluses)
     yield from _basal_times(therapy)
 
@@ -131,7 +135,7 @@ def _jumps(therapy: Therapy, start_min: float, end_min: float) -> Iterator[float
     earliest = start_min - MINUTES_PER_DAY
     for bolus in therapy.boluses:
         yield from (bolus.time_min, bolus.time_min + BOLUS_MIN)
-    for meal in therapy.meals:
+    for meal in (*therapy.meals, *therapy.planned):
         if earliest < meal.time_min < end_min:
             yield from meal.time_min + np.arange(0.0, meal.duration_min, 1.0)
             yield meal.time_min + meal.duration_min
@@ -150,9 +154,10 @@ def _boundaries(start_min: float, end_min: float, step_min: float, jumps: Sequen
 def _schedule_on(bounds: FloatArray, therapy: Therapy) -> Schedule:
     times = bounds[:-1]
     inputs = np.zeros((len(times), len(INPUT_NAMES)))
-    carbs, eaten, insulin, own_basal = inputs.T
+    carbs, eaten, insulin, planned, planned_eaten, own_basal = inputs.T
     restarts = np.zeros(len(times), dtype=np.bool_)
     _add_meals(therapy, times, carbs, eaten, restarts)
+    _add_planned(therapy, times, planned, planned_eaten)
     _add_boluses(therapy, times, insulin)
     _add_basal(therapy, times, insulin, own_basal)
     return Schedule(times_min=times, widths_min=np.diff(bounds), inputs=inputs, restarts=restarts)
@@ -171,14 +176,26 @@ def _add_meals(
     meals = (meal for meal in therapy.meals if meal.carbs_g > 0.0 and meal.time_min > times[0] - MINUTES_PER_DAY)
     for meal in sorted(meals, key=lambda meal: meal.time_min):
         begin = _first_step(times, meal.time_min)
-        rate_mg_min = 1000.0 * meal.carbs_g / meal.duration_min
         if meal.time_min > eating_until + _SAME_MIN:
             eaten[begin:] = 0.0
             restarts[begin : begin + 1] = meal.time_min > times[0] - _SAME_MIN
-        carbs[begin : _first_step(times, meal.time_min + meal.duration_min)] += rate_mg_min
-        minutes_begun = np.floor(times[begin:] - meal.time_min + 2.0 * _SAME_MIN) + 1.0
-        eaten[begin:] += rate_mg_min * np.minimum(minutes_begun, meal.duration_min)
+        _eat(meal, times, carbs, eaten)
         eating_until = max(eating_until, meal.time_min + meal.duration_min)
+
+
+def _add_planned(therapy: Therapy, times: FloatArray, carbs: FloatArray, eaten: FloatArray) -> None:
+    """Planned meals have a stomach of their own, so that none restarts it."""
+    for meal in therapy.planned:
+        _eat(meal, times, carbs, eaten)
+
+
+def _eat(meal: Meal, times: FloatArray, carbs: FloatArray, eaten: FloatArray) -> None:
+    """Add a meal's rate [mg/min] and what is eaten of it by whole minutes begun [mg]."""
+    begin = _first_step(times, meal.time_min)
+    rate_mg_min = 1000.0 * meal.carbs_g / meal.duration_min
+    carbs[begin : _first_step(times, meal.time_min + meal.duration_min)] += rate_mg_min
+    minutes_begun = np.floor(times[begin:] - meal.time_min + 2.0 * _SAME_MIN) + 1.0
+    eaten[begin:] += rate_mg_min * np.minimum(minutes_begun, meal.duration_min)
 
 
 def _add_boluses(therapy: Therapy, times: FloatArray, insulin: FloatArray) -> None:

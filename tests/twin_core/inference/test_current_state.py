@@ -30,7 +30,7 @@ def readings(*pairs: tuple[float, float], therapy: Therapy = BASAL) -> History:
 
 def test_the_last_reading_sets_plasma_and_skin_glucose() -> None:
     state = current_state(TWIN.parameters, readings((995.0, 90.0), (1000.0, 180.0), (1005.0, 300.0)), 1000.0)
-    assert state.shape == (1, 14)
+    assert state.shape == (1, 16)
     for name in ("Gp", "Gs"):
         assert state[0, NAMES.index(name)] / TWIN.parameters.VG == pytest.approx(180.0)
 
@@ -56,7 +56,7 @@ def test_insulin_and_carbohydrate_of_the_hours_before_are_on_board() -> None:
 def test_what_if_curves_begin_together_and_have_the_right_signs() -> None:
     draws = TWIN.draws(50, np.random.default_rng(3))
     state = current_state(draws, readings((1000.0, 150.0)), 1000.0)
-    assert state.shape == (50, 14)
+    assert state.shape == (50, 16)
     more = replace(BASAL, boluses=(Bolus(time_min=1000.0, dose_u=1.0),))
     food = replace(BASAL, meals=(Meal(time_min=1000.0, carbs_g=20.0),))
     lower = response(draws, state, more, BASAL, now_min=1000.0)

@@ -4,7 +4,10 @@ import pytest
 from tests.twin_core.services.conftest import INJECTIONS, PUMP, TurnedClock
 from twin_core.domain.errors import OutOfRange
 from twin_core.domain.forecasts import ForecastStatus
+from twin_core.domain.history import History, Meal, Therapy
+from twin_core.forecast.forecaster import Forecaster
 from twin_core.services.application import Services
+from twin_core.services.simulation import HybridForecasts
 from twin_core.services.what_if import BOLUS_NODES_U, CARBS_NODES_G, LIMITS, Plan
 
 
@@ -82,3 +85,25 @@ def test_without_a_forecast_there_is_no_what_if_but_its_reason(services: Service
     assert answer.baseline.status is not ForecastStatus.OK
     assert answer.baseline.reason
     assert answer.outcomes == ()
+
+
+def test_a_snack_soon_after_a_large_meal_only_ever_raises_and_in_proportion(services: Services) -> None:
+    """With one stomach, 1 g would set how fast 90 g still empty: up by tens of mg/dL first, down later."""
+    now_min = 1440.0
+    cgm = np.arange(0.0, now_min + 1.0, 5.0)
+    for minutes_ago in (30.0, 80.0, 120.0):
+        eaten = Therapy(meals=(Meal(time_min=now_min - minutes_ago, carbs_g=90.0),))
+        history = History(cgm_time_min=cgm, cgm_mg_dl=np.full(cgm.size, 150.0), therapy=eaten)
+        forecasts = HybridForecasts(Forecaster.load())
+        nothing, one, ten = (
+            forecasts.forecast(
+                history=history,
+                now_min=now_min,
+                announced=Therapy(meals=(Meal(time_min=now_min, carbs_g=grams),) if grams else ()),
+                twin=None,
+            ).median_mg_dl
+            for grams in (0.0, 1.0, 10.0)
+        )
+        assert (one >= nothing - 1e-9).all()
+        assert (one - nothing).max() < 5.0
+        assert (ten - nothing).max() == pytest.approx(10.0 * (one - nothing).max(), rel=0.3)

@@ -47,7 +47,7 @@ def test_states_are_before_each_step_and_the_last_state_stands_apart() -> None:
     solution = integrate(MODEL, DEFAULT, schedule_of(DAY, start_min=0.0, end_min=500.0))
     again = integrate(MODEL, DEFAULT, schedule_of(DAY, start_min=0.0, end_min=499.0))
     np.testing.assert_array_equal(solution.states[0], MODEL.steady_state(DEFAULT))
-    assert solution.states.shape == (500, 14)
+    assert solution.states.shape == (500, 16)
     np.testing.assert_array_equal(solution.states[499], again.final_state)
 
 

@@ -29,6 +29,11 @@ minute of a meal by that minute's mouthful, as simglucose 0.2.11 (MIT) does it; 
 is identical (tanh x = 1 - 2/(e^2x + 1)); below a twentieth of basal glucose (about 6 mg/dL) Fcns falls linearly to
 zero, so that glucose cannot become negative.
 
+A planned meal, one that a what-if asks about, empties from a stomach of its own (Qp1, Qp2, with D what was eaten of
+it). In the published equations a snack changes how fast the meal before it empties: kempt depends on Q/D, which jumps
+to 1 when eating begins again, so that 1 g can raise glucose by 50 mg/dL now and lower it by 50 later (measured). That
+answers no question; with a stomach of its own a planned meal only ever adds, in proportion as it goes to 0.
+
 Valid for: adults, adolescents and children with type 1 diabetes; meals of carbohydrate; insulin under the skin.
 Left out: the hypoglycaemia risk function and glucagon of [4], intraday sensitivity and dawn of [5], exercise, fat and
 protein, endogenous insulin.
@@ -66,6 +71,8 @@ STATES = (
     State("Isc2", "pmol/kg", "insulin under the skin, monomeric"),
     State("Gs", "mg/kg", "glucose under the skin"),
     State("Q0", "mg", "content of the stomach when the meal began"),
+    State("Qp1", "mg", "carbohydrate of planned meals in their own stomach, solid"),
+    State("Qp2", "mg", "carbohydrate of planned meals in their own stomach, ground"),
 )
 
 OUTPUTS = (
@@ -125,6 +132,8 @@ class Inputs(NamedTuple):
     carbs_mg_min: Annotated[float, Quantity("mg/min", 0.0, 5e5, "carbohydrate eaten", "schedule")] = 0.0
     eaten_mg: Annotated[float, Quantity("mg", 0.0, 5e5, "eaten of this meal, whole minutes", "schedule")] = 0.0
     insulin_u_min: Annotated[float, Quantity("U/min", 0.0, 100.0, "insulin given", "schedule")] = 0.0
+    planned_mg_min: Annotated[float, Quantity("mg/min", 0.0, 5e5, "planned carbohydrate eaten", "schedule")] = 0.0
+    planned_eaten_mg: Annotated[float, Quantity("mg", 0.0, 5e5, "eaten of the planned meals", "schedule")] = 0.0
     own_basal: Annotated[float, Quantity("1", 0.0, 1.0, "share of the person's own basal that runs", "schedule")] = 1.0
 
 
@@ -166,12 +175,14 @@ def emptying_rate(Q: Any, D: Any, p: Parameters) -> Any:
 
 def rhs(t: Any, y: Any, u: Any, p: Any) -> tuple[Any, ...]:  # noqa: ARG001
     """Equations (1) to (19) of [1] with the subcutaneous insulin of [3]; time in minutes."""
-    Qsto1, Qsto2, Qgut, Gp, Gt, Ip, Il, X, I1, XL, Isc1, Isc2, Gs, Q0 = y
+    Qsto1, Qsto2, Qgut, Gp, Gt, Ip, Il, X, I1, XL, Isc1, Isc2, Gs, Q0, Qp1, Qp2 = y
     basal = basal_state(p)
     # a thousandth of a milligram for each kg: an empty stomach must not divide by zero
     D = np.maximum(Q0 + u.eaten_mg, 1e-3 * p.BW)
     emptied = emptying_rate(Qsto1 + Qsto2, D, p) * Qsto2
     ground = p.kmax * Qsto1
+    planned_emptied = emptying_rate(Qp1 + Qp2, np.maximum(u.planned_eaten_mg, 1e-3 * p.BW), p) * Qp2
+    planned_ground = p.kmax * Qp1
     absorbed = p.kabs * Qgut
     produced = np.maximum(basal.kp1 - p.kp2 * Gp - p.kp3 * XL, 0.0)
     needed = p.Fcns * np.minimum(Gp / (0.05 * basal.Gp), 1.0)
@@ -183,7 +194,7 @@ def rhs(t: Any, y: Any, u: Any, p: Any) -> tuple[Any, ...]:  # noqa: ARG001
     return (
         u.carbs_mg_min - ground,
         ground - emptied,
-        emptied - absorbed,
+        emptied + planned_emptied - absorbed,
         produced + p.f / p.BW * absorbed - needed - excreted - exchanged,
         exchanged - used,
         p.m1 * Il + p.ka1 * Isc1 + p.ka2 * Isc2 - (p.m2 + p.m4) * Ip,
@@ -195,6 +206,8 @@ def rhs(t: Any, y: Any, u: Any, p: Any) -> tuple[Any, ...]:  # noqa: ARG001
         p.kd * Isc1 - p.ka2 * Isc2,
         p.ksc * (Gp - Gs),
         0.0 * ground,
+        u.planned_mg_min - planned_ground,
+        planned_ground - planned_emptied,
     )
 
 
@@ -205,8 +218,8 @@ def outputs(y: Any, p: Any) -> tuple[Any, Any, Any]:
 
 def restart(y: Any, u: Any, p: Any) -> tuple[Any, ...]:  # noqa: ARG001
     """A meal begins: what is still in the stomach counts towards its size D."""
-    Qsto1, Qsto2, Qgut, Gp, Gt, Ip, Il, X, I1, XL, Isc1, Isc2, Gs, _ = y
-    return Qsto1, Qsto2, Qgut, Gp, Gt, Ip, Il, X, I1, XL, Isc1, Isc2, Gs, Qsto1 + Qsto2
+    Qsto1, Qsto2, Qgut, Gp, Gt, Ip, Il, X, I1, XL, Isc1, Isc2, Gs, _, Qp1, Qp2 = y
+    return Qsto1, Qsto2, Qgut, Gp, Gt, Ip, Il, X, I1, XL, Isc1, Isc2, Gs, Qsto1 + Qsto2, Qp1, Qp2
 
 
 def basal_inputs(p: Parameters) -> Inputs:  # noqa: ARG001
@@ -221,22 +234,8 @@ def steady_state(p: Parameters) -> tuple[Any, ...]:
     Isc1 = basal.insulin_pmol_kg_min / (p.ka1 + p.kd)
     Isc2 = p.kd * Isc1 / p.ka2
     none = 0.0 * p.BW
-    return (
-        none,
-        none,
-        none,
-        basal.Gp,
-        basal.Gt,
-        basal.Ip,
-        Il,
-        0.0 * basal.I,
-        basal.I,
-        basal.I,
-        Isc1,
-        Isc2,
-        basal.Gp,
-        none,
-    )
+    insulin = basal.Ip, Il, 0.0 * basal.I, basal.I, basal.I, Isc1, Isc2
+    return none, none, none, basal.Gp, basal.Gt, *insulin, basal.Gp, none, none, none
 
 
 def tissue_glucose(Gp: Any, X: Any, p: Parameters) -> Any:
@@ -251,7 +250,7 @@ def tissue_glucose(Gp: Any, X: Any, p: Parameters) -> Any:
 
 def glucose_content(y: Any, p: Any) -> Any:
     """Glucose in stomach, intestine and body [mg]; linear in the states."""
-    return y[0] + y[1] + y[2] + p.BW * (y[3] + y[4])
+    return y[0] + y[1] + y[2] + y[14] + y[15] + p.BW * (y[3] + y[4])
 
 
 def glucose_flow(y: Any, u: Any, p: Any) -> Any:
@@ -263,7 +262,7 @@ def glucose_flow(y: Any, u: Any, p: Any) -> Any:
     excreted = p.ke1 * np.maximum(Gp - p.ke2, 0.0)
     used = (basal.Vm0 + p.Vmx * X) * Gt / (p.Km0 + Gt)
     not_absorbed = (1.0 - p.f) * p.kabs * y[2]
-    return u.carbs_mg_min - not_absorbed + p.BW * (produced - needed - excreted - used)
+    return u.carbs_mg_min + u.planned_mg_min - not_absorbed + p.BW * (produced - needed - excreted - used)
 
 
 MODEL = OdeModel(
