@@ -1,16 +1,22 @@
 """Start Biotwin: read the settings, build the services, build the app, serve."""
 
+import sys
+
 from waitress import serve
 
 from dashboard.server import create_app
 from twin_core.bootstrap import build_services
+from twin_core.domain.errors import BiotwinError
 from twin_core.domain.settings import Settings
 
 
 def main() -> None:
     """Serve the dashboard until stopped."""
     settings = Settings()
-    services = build_services(settings)
+    try:
+        services = build_services(settings)
+    except BiotwinError as error:
+        sys.exit(f"Biotwin cannot start. {error}")
     app = create_app(services, settings)
     print(f"Biotwin is at http://{settings.host}:{settings.port} (stop with Ctrl+C)", flush=True)  # noqa: T201
     serve(app.server, host=settings.host, port=settings.port, threads=settings.server_threads, ident=None)

@@ -1,12 +1,15 @@
 """Builds the services from the settings: the one place that chooses store, sources and cache."""
 
+import fcntl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from twin_core.domain.access import Purpose, Role, Viewer
+from twin_core.domain.errors import BadInput
 from twin_core.domain.history import History, history_of
 from twin_core.domain.imports import ImportReport
 from twin_core.domain.ports import Clock, ResultCache, Store
@@ -88,15 +91,32 @@ def read_folder(folder: Path, time_zone: str = "Europe/London") -> ReadFolder:
 def build_services(settings: Settings) -> Services:
     """Open the store and the cache, import the demo people, start the virtual sensor and the compilation."""
     settings.data_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = hold(settings.data_folder)
     store = SqliteStore(settings.data_folder / "biotwin.sqlite")
-    services = assemble(store, open_cache(settings.data_folder / "cache"), SystemClock())
+    services = assemble(store, open_cache(settings.data_folder / "cache"), SystemClock(), lock)
     services.records.ensure_demo(OWNER, settings.sample_folder / "t1d_uom", DEMO_PEOPLE)
     threading.Thread(target=services.live.run, args=(threading.Event(),), name="virtual-sensor", daemon=True).start()
     services.warm_up.start()
     return services
 
 
-def assemble(store: Store, cache: ResultCache, clock: Clock) -> Services:
+def hold(folder: Path) -> TextIO:
+    """Take a data folder for this process; it is free again when the process ends, however it ends.
+
+    Two servers on one folder would play the same person by two clocks. A record lock is not inherited by workers.
+    """
+    lock = (folder / "lock").open("w")
+    try:
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise BadInput(
+            f"Another Biotwin is using the data folder {folder}. Stop it, or set BIOTWIN_DATA_FOLDER to another folder."
+        ) from error
+    return lock
+
+
+def assemble(store: Store, cache: ResultCache, clock: Clock, lock: TextIO | None = None) -> Services:
     """The services on a given store, cache and clock; nothing is started."""
     records = Records(store, SOURCES)
     live = Live(records, clock)
@@ -112,6 +132,7 @@ def assemble(store: Store, cache: ResultCache, clock: Clock) -> Services:
         dosing=Dosing(DRUGS),
         warm_up=WarmUp(MODELS, WARM_UP_DELAY_S),
         cache=cache,
+        lock=lock,
     )
 
 

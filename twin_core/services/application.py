@@ -1,7 +1,7 @@
 """All use cases of the dashboard in one value."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 from twin_core.domain.access import Viewer
 from twin_core.services.dosing import Dosing
@@ -28,3 +28,5 @@ class Services:
     warm_up: WarmUp
     cache: Any
     """The diskcache of the background callbacks; its `Disk` never pickles."""
+    lock: TextIO | None = None
+    """Held while this process uses its data folder."""

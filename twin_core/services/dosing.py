@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from twin_core.domain.drugs import Dose, Drug, Exposure, Structure, TargetBand
-from twin_core.domain.errors import OutOfRange, UnknownName
+from twin_core.domain.errors import BadInput, OutOfRange, UnknownName
 from twin_core.domain.history import FloatArray
 from twin_core.models.pk.compartments import area, concentration
 
@@ -89,6 +89,8 @@ class Dosing:
         if not _FEWEST_PEOPLE <= n <= _MOST_PEOPLE:
             raise OutOfRange("n", n, _FEWEST_PEOPLE, _MOST_PEOPLE, "people")
         drug.check_doses(regimen)
+        if sum(dose.interval_h is not None for dose in regimen) > 1:
+            raise BadInput("Exposure is computed for one repeating line of doses; simulate several with simulate_pk.")
         typical = drug.individual(drug.covariates_with(covariates))
         people = _typical_and_people(typical, drug.omega, n, np.random.default_rng(seed))
         times = np.asarray(times_h, dtype=float)

@@ -150,7 +150,7 @@ class Basal(NamedTuple):
     kp1: Any
 
 
-@register_jitable
+@register_jitable(forceinline=True)
 def basal_state(p: Parameters) -> Basal:
     """The state that the basal insulin holds, and the constants that make it steady; equations in the head."""
     insulin = PMOL_PER_UNIT_OF_INSULIN / 60.0 * p.basal_u_h / p.BW
@@ -162,7 +162,7 @@ def basal_state(p: Parameters) -> Basal:
     return Basal(insulin, Gp, Gt, Ip, Ib, uptake, uptake * (p.Km0 + Gt) / Gt, p.EGPb + p.kp2 * Gp + p.kp3 * Ib)
 
 
-@register_jitable
+@register_jitable(forceinline=True)
 def emptying_rate(Q: Any, D: Any, p: Parameters) -> Any:
     """The rate kempt at which the stomach empties [1/min]; equation (8) of [2] with tanh as exp.
 

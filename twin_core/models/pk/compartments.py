@@ -126,9 +126,12 @@ def area(
     Raises
     ------
     BadInput
-        If a clearance is zero: nothing then bounds the area.
+        If a clearance is zero: nothing then bounds the area. If a steady state begins within the window: its drug
+        stands there at once, so that the area would depend on what was before.
     """
     checked = _checked(structure, parameters, doses)
+    if any(dose.steady_state and start_h < dose.time_h < end_h for dose in doses):
+        raise BadInput(f"A steady state must not begin between {start_h:g} and {end_h:g} h, where the area is taken.")
     if np.any(checked["CL_L_h"] <= 0.0):
         raise BadInput("An area under the curve needs a clearance above zero.")
     modes = modes_of(structure, checked)

@@ -220,3 +220,11 @@ def test_impossible_input_is_refused_with_a_reason() -> None:
         Dose(time_h=0.0, amount_mg=1.0, route=Route.ORAL, steady_state=True)
     with pytest.raises(BadInput, match="clearance above zero"):
         area(Structure.ONE_COMPARTMENT, {"CL_L_h": 0.0, "V1_L": 1.0}, [IV], 0.0, 1.0)
+
+
+def test_no_area_is_given_across_the_begin_of_a_steady_state() -> None:
+    dose = Dose(time_h=6.0, amount_mg=100.0, route=Route.IV_BOLUS, interval_h=12.0, steady_state=True)
+    parameters = {"CL_L_h": 2.0, "V1_L": 20.0}
+    with pytest.raises(BadInput, match="must not begin between 0 and 12 h"):
+        area(Structure.ONE_COMPARTMENT, parameters, (dose,), 0.0, 12.0)
+    assert area(Structure.ONE_COMPARTMENT, parameters, (dose,), 6.0, 18.0)[0] == pytest.approx(50.0)
