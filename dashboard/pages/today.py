@@ -187,7 +187,7 @@ def _glucose_card(today: Today, display: Display) -> html.Section:
         ("dot", "var(--ink)", "measured"),
         ("dash", "var(--accent)", "forecast"),
         ("band", "var(--accent)", "50 and 90 % interval"),
-        ("band", colours.target, "target 70-180 mg/dL" if display.unit.value == "mg/dL" else "target 3.9-10.0 mmol/L"),
+        ("band", colours.target, "target range"),
         ("line", "var(--insulin)", "plasma insulin (model)"),
     ]
     return card(

@@ -10,9 +10,9 @@ from dashboard.shell import Page, display_of
 from dashboard.theme.display import Display
 from dashboard.theme.plots import Figure
 from twin_core.domain.forecasts import ForecastStatus
-from twin_core.domain.units import GlucoseUnit, in_unit
+from twin_core.domain.units import GlucoseUnit, glucose_text, in_unit
 from twin_core.services.application import Services
-from twin_core.services.what_if import LIMITS, Plan, WhatIfAnswer
+from twin_core.services.what_if import LIMITS, Outcome, OutcomeUnit, Plan, WhatIfAnswer
 
 _SLIDERS = tuple(f"plan-{name}" for name in LIMITS)
 
@@ -65,7 +65,7 @@ def register(app: Dash, services: Services) -> None:
         if answer.baseline.status is not ForecastStatus.OK:
             return no_update, no_update, f"No what-if is possible now: {answer.baseline.reason}", no_update
         gap = _gap_words((settled or {}).get("preview"), answer, display)
-        return _figure(answer, display), _outcomes(answer), gap, _preview(answer, display)
+        return _figure(answer, display), _outcomes(answer, display), gap, _preview(answer, display)
 
 
 def _sliders(answer: WhatIfAnswer) -> html.Section:
@@ -107,7 +107,9 @@ def _results(answer: WhatIfAnswer, display: Display) -> html.Div:
         html.P("Move a slider: the dotted preview follows at once.", id="plan-gap", className="small", role="status"),
         class_name="stack-tight plot-card first-when-narrow",
     )
-    return html.Div([plot, card(html.Div(_outcomes(answer), id="what-if-outcomes"))], className="stack results")
+    return html.Div(
+        [plot, card(html.Div(_outcomes(answer, display), id="what-if-outcomes"))], className="stack results"
+    )
 
 
 def _figure(answer: WhatIfAnswer, display: Display) -> Figure:
@@ -140,10 +142,29 @@ def _gap_words(preview_mg_dl: list[float] | None, answer: WhatIfAnswer, display:
     return f"Exact model shown. The preview was at most {shown} away from it."
 
 
-def _outcomes(answer: WhatIfAnswer) -> html.Div:
+def _outcomes(answer: WhatIfAnswer, display: Display) -> html.Div:
     head = ("Next 4 hours", "Without", "With the plan", "Difference (90 % interval)")
-    rows = [(row.label, row.without, row.with_plan, row.difference) for row in answer.outcomes]
+    rows = [_outcome_row(outcome, display.unit) for outcome in answer.outcomes]
     return figures_table("Outcomes over the same draws for both, so that the difference is paired", head, rows)
+
+
+def _outcome_row(outcome: Outcome, unit: GlucoseUnit) -> tuple[str, ...]:
+    levels = (glucose_text(level, unit) for level in outcome.levels_mg_dl)
+    label = outcome.label.format(*levels) + (f" {unit.value}" if outcome.levels_mg_dl else "")
+    if outcome.unit is OutcomeUnit.GLUCOSE:
+        digits = 0 if unit is GlucoseUnit.MG_DL else 1
+        shown = [f"{glucose_text(value, unit)} {unit.value}" for value in (outcome.without, outcome.with_plan)]
+        changes = (outcome.change, outcome.change_low, outcome.change_high)
+        middle, low, high = (_signed(in_unit(value, unit), digits) for value in changes)
+        return label, *shown, f"{middle} ({low} to {high}) {unit.value}"
+    shown = [f"{value:.0f} %" for value in (outcome.without, outcome.with_plan)]
+    middle, low, high = (_signed(value, 0) for value in (outcome.change, outcome.change_low, outcome.change_high))
+    return label, *shown, f"{middle} ({low} to {high}) points"
+
+
+def _signed(value: float, digits: int) -> str:
+    """A number with its sign; what rounds to nothing is 0, not +0."""
+    return f"{value:+.{digits}f}" if round(value, digits) else "0"
 
 
 PAGE = Page(path="/what-if", title="What if", layout=layout, register=register)

@@ -88,3 +88,14 @@ def test_a_cancelled_fit_leaves_the_twin_in_place_and_says_so(tab: Tab) -> None:
     page.get_by_role("button", name="Cancel").click()
     page.wait_for_function("/cancelled/.test(document.getElementById('twin-message').textContent)", timeout=20000)
     assert page.inner_text("#twin-summary") == before
+
+
+def test_every_word_of_the_what_if_page_follows_the_unit(tab: Tab) -> None:
+    page = tab.open("/what-if")
+    tab.painted("what-if-graph")
+    assert "Time in 70-180 mg/dL" in page.inner_text("#what-if-outcomes")
+    page.locator("label", has_text="mmol/L").click()
+    page.wait_for_function("/3.9-10.0 mmol/.test(document.getElementById('what-if-outcomes').textContent)")
+    assert "mg/dL" not in page.inner_text("main")
+    page.locator("label", has_text="mg/dL").click()
+    page.wait_for_function("/70-180 mg/.test(document.getElementById('what-if-outcomes').textContent)")

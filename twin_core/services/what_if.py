@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,14 +85,28 @@ class Preview:
     basal_nodes_percent: tuple[float, ...] = BASAL_NODES_PERCENT
 
 
+class OutcomeUnit(StrEnum):
+    """What an outcome's numbers are."""
+
+    PERCENT = "%"
+    GLUCOSE = "mg/dL"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One outcome without and with the plan, and the paired difference with its 90 % interval, as text."""
+    """One outcome without and with the plan, and the paired difference with its 90 % interval.
+
+    `label` has a place `{}` for each of `levels_mg_dl`, to be filled in the unit of the screen.
+    """
 
     label: str
-    without: str
-    with_plan: str
-    difference: str
+    levels_mg_dl: tuple[float, ...]
+    unit: OutcomeUnit
+    without: float
+    with_plan: float
+    change: float
+    change_low: float
+    change_high: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,11 +235,11 @@ def _preview(twin: FittedTwin, history: History, without: Therapy, plan: Plan, n
 
 def _outcomes(without: FloatArray, with_plan: FloatArray) -> tuple[Outcome, ...]:
     return (
-        _outcome("Time in 70-180 mg/dL", _in_range(without), _in_range(with_plan), "%"),
-        _outcome("Lowest glucose", without.min(axis=1), with_plan.min(axis=1), "mg/dL"),
-        _chance("Chance of any value below 70", (without < 70).any(axis=1), (with_plan < 70).any(axis=1)),
-        _chance("Chance of any value below 54", (without < 54).any(axis=1), (with_plan < 54).any(axis=1)),
-        _chance("Chance of any value above 180", (without > 180).any(axis=1), (with_plan > 180).any(axis=1)),
+        _outcome("Time in {}-{}", (70.0, 180.0), OutcomeUnit.PERCENT, _in_range(without), _in_range(with_plan)),
+        _outcome("Lowest glucose", (), OutcomeUnit.GLUCOSE, without.min(axis=1), with_plan.min(axis=1)),
+        _chance("Chance of any value below {}", 70.0, (without < 70).any(axis=1), (with_plan < 70).any(axis=1)),
+        _chance("Chance of any value below {}", 54.0, (without < 54).any(axis=1), (with_plan < 54).any(axis=1)),
+        _chance("Chance of any value above {}", 180.0, (without > 180).any(axis=1), (with_plan > 180).any(axis=1)),
     )
 
 
@@ -232,35 +247,37 @@ def _in_range(paths: FloatArray) -> FloatArray:
     return np.asarray(100.0 * ((paths >= 70.0) & (paths <= 180.0)).mean(axis=1))
 
 
-def _outcome(label: str, without: FloatArray, with_plan: FloatArray, unit: str) -> Outcome:
+def _outcome(
+    label: str, levels_mg_dl: tuple[float, ...], unit: OutcomeUnit, without: FloatArray, with_plan: FloatArray
+) -> Outcome:
     """Medians over the draws, and the 90 % interval of the paired differences."""
-    change = with_plan - without
-    low, middle, high = np.percentile(change, (5, 50, 95))
-    of_difference = "points" if unit == "%" else unit
+    low, middle, high = np.percentile(with_plan - without, (5, 50, 95))
     return Outcome(
         label=label,
-        without=f"{np.median(without):.0f} {unit}",
-        with_plan=f"{np.median(with_plan):.0f} {unit}",
-        difference=f"{_signed(middle)} ({_signed(low)} to {_signed(high)}) {of_difference}",
+        levels_mg_dl=levels_mg_dl,
+        unit=unit,
+        without=float(np.median(without)),
+        with_plan=float(np.median(with_plan)),
+        change=float(middle),
+        change_low=float(low),
+        change_high=float(high),
     )
 
 
-def _chance(label: str, without: Any, with_plan: Any) -> Outcome:
+def _chance(label: str, level_mg_dl: float, without: Any, with_plan: Any) -> Outcome:
     """Shares of draws; the interval is the sampling error of the paired difference at this number of draws."""
-    change = with_plan.astype(float) - without.astype(float)
-    middle, reach = 100.0 * float(change.mean()), 164.5 * float(change.std()) / float(np.sqrt(len(change)))
+    change = 100.0 * (with_plan.astype(float) - without.astype(float))
+    middle, reach = float(change.mean()), 1.645 * float(change.std()) / float(np.sqrt(len(change)))
     return Outcome(
         label=label,
-        without=f"{100 * without.mean():.0f} %",
-        with_plan=f"{100 * with_plan.mean():.0f} %",
-        difference=f"{_signed(middle)} ({_signed(middle - reach)} to {_signed(middle + reach)}) points",
+        levels_mg_dl=(level_mg_dl,),
+        unit=OutcomeUnit.PERCENT,
+        without=100.0 * float(without.mean()),
+        with_plan=100.0 * float(with_plan.mean()),
+        change=middle,
+        change_low=middle - reach,
+        change_high=middle + reach,
     )
-
-
-def _signed(value: float) -> str:
-    """A whole number with its sign; nothing is 0, not +0."""
-    whole = round(value)
-    return f"{whole:+d}" if whole else "0"
 
 
 def _twin_sentence(twin: FittedTwin) -> str:

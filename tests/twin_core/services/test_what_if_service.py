@@ -18,8 +18,10 @@ def test_no_plan_changes_nothing(services: Services, clock: TurnedClock, hours: 
     services.live.tick()
     answer = services.what_if.answer(services.viewer, played, Plan())
     assert np.allclose(answer.quantiles_mg_dl, answer.baseline.quantiles_mg_dl, atol=1e-9)
-    nothing = ["0 (0 to 0) points", "0 (0 to 0) mg/dL", *["0 (0 to 0) points"] * 3]
-    assert [outcome.difference for outcome in answer.outcomes] == nothing
+    assert len(answer.outcomes) == 5
+    for outcome in answer.outcomes:
+        assert outcome.without == outcome.with_plan
+        assert (outcome.change, outcome.change_low, outcome.change_high) == (0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("person", [PUMP, INJECTIONS])
