@@ -19,7 +19,12 @@ def main() -> None:
         sys.exit(f"Biotwin cannot start. {error}")
     app = create_app(services, settings)
     print(f"Biotwin is at http://{settings.host}:{settings.port} (stop with Ctrl+C)", flush=True)  # noqa: T201
-    serve(app.server, host=settings.host, port=settings.port, threads=settings.server_threads, ident=None)
+    try:
+        serve(app.server, host=settings.host, port=settings.port, threads=settings.server_threads, ident=None)
+    except OSError as error:
+        sys.exit(
+            f"Biotwin cannot serve on port {settings.port} ({error}). Free it, or set BIOTWIN_PORT to another one."
+        )
 
 
 if __name__ == "__main__":

@@ -5,8 +5,11 @@ tickets: a thread of a fixed pool starts the process when a slot is free, and un
 in the queue as its progress. The progress outputs of every background callback are `(percent, sentence)`.
 """
 
+import ctypes
 import itertools
 import math
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +20,7 @@ from dash import DiskcacheManager
 from multiprocess import Process
 
 RESULT_GRACE_S = 2.0
+_PR_SET_PDEATHSIG = 1
 
 
 class BoundedDiskcacheManager(DiskcacheManager):
@@ -60,7 +64,7 @@ class BoundedDiskcacheManager(DiskcacheManager):
             if ticket not in self._waiting:
                 return
             self._waiting.remove(ticket)
-            process = Process(target=job_fn, args=arguments, daemon=True)
+            process = Process(target=_in_worker, args=(job_fn, arguments), daemon=True)
             self._processes[ticket] = process
             process.start()
         process.join()
@@ -97,3 +101,10 @@ class BoundedDiskcacheManager(DiskcacheManager):
         """How many jobs run and how many wait."""
         with self._lock:
             return {"running": len(self._processes), "waiting": len(self._waiting)}
+
+
+def _in_worker(job_fn: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """Run a job in a worker that ends with its server, however that ends: it has inherited the server's socket."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    job_fn(*arguments)

@@ -76,7 +76,7 @@ def register(app: Dash, services: Services, pages: Sequence[Page]) -> None:
         prevent_initial_call=True,
     )
     def open_person(person_id: str, pathname: str) -> Any:
-        if person_id == services.records.last_seen(services.viewer):
+        if person_id == (person_of_path(pathname) or services.records.last_seen(services.viewer)):
             return no_update
         path = next((page.path for page in pages if page.of_person and pathname.endswith(page.path)), "/today")
         return f"/p/{person_id}{path}"
@@ -84,14 +84,17 @@ def register(app: Dash, services: Services, pages: Sequence[Page]) -> None:
     @app.callback(
         Output("person-choice", "options"),
         Output("person-choice", "value"),
+        Output("nav", "children"),
         Input("_pages_store", "data"),
+        State("_pages_location", "pathname"),
     )
-    def offer_people(_: Any) -> tuple[list[dict[str, str]], str]:
+    def offer_people(_: Any, pathname: str) -> tuple[list[dict[str, str]], str, html.Ul]:
         people = services.records.people(services.viewer)
         options = [{"value": person.person_id, "label": person.label} for person in people]
-        return options, services.records.last_seen(services.viewer)
+        shown = person_of_path(pathname) or services.records.last_seen(services.viewer)
+        return options, shown, _links(pages, shown)
 
-    app.clientside_callback(_MARK_ACTIVE, Output("nav", "className"), Input("_pages_location", "pathname"))
+    app.clientside_callback(_MARK_ACTIVE, Output("nav", "className"), Input("nav", "children"))
     app.clientside_callback(
         _TOGGLE_MODE, Output("mode", "data"), Input("mode-button", "n_clicks"), prevent_initial_call=True
     )
@@ -99,7 +102,6 @@ def register(app: Dash, services: Services, pages: Sequence[Page]) -> None:
 
 def _header(services: Services, pages: Sequence[Page], display: Display) -> html.Div:
     people = [(person.person_id, person.label) for person in services.records.people(services.viewer)]
-    links = [html.Li(dcc.Link(page.title, href=page.path)) for page in pages if page.of_person]
     brand = dcc.Link([html.Img(src="/assets/logo.svg", alt=""), "Biotwin"], href="/", className="brand")
     units = [(unit.value, unit.value) for unit in GlucoseUnit]
     tools = html.Div(
@@ -110,8 +112,20 @@ def _header(services: Services, pages: Sequence[Page], display: Display) -> html
         ],
         className="shell-tools",
     )
-    nav = html.Nav(html.Ul(links, className="nav-links"), id="nav", **aria(label="Pages"))
+    nav = html.Nav(_links(pages, services.records.last_seen(services.viewer)), id="nav", **aria(label="Pages"))
     return html.Div([brand, nav, tools], className="shell-row")
+
+
+def person_of_path(pathname: str) -> str:
+    """The person whose page a path is, `/p/<id>/...`; empty for a path that names nobody."""
+    parts = pathname.split("/")
+    return parts[2] if len(parts) > 3 and parts[1] == "p" else ""
+
+
+def _links(pages: Sequence[Page], person_id: str) -> html.Ul:
+    """Links to the pages of the person who is shown, so that another tab cannot change who that is."""
+    links = [html.Li(dcc.Link(page.title, href=f"/p/{person_id}{page.path}")) for page in pages if page.of_person]
+    return html.Ul(links, className="nav-links")
 
 
 def _footer() -> list[Any]:
@@ -122,12 +136,15 @@ def _footer() -> list[Any]:
 
 
 _MARK_ACTIVE = """
-function (pathname) {
-    for (const link of document.querySelectorAll("#nav a")) {
-        const active = pathname.endsWith(link.getAttribute("href"));
-        link.classList.toggle("active", active);
-        if (active) { link.setAttribute("aria-current", "page"); } else { link.removeAttribute("aria-current"); }
-    }
+function () {
+    const last = (path) => path.split("/").pop();
+    requestAnimationFrame(function () {
+        for (const link of document.querySelectorAll("#nav a")) {
+            const active = last(window.location.pathname) === last(link.getAttribute("href"));
+            link.classList.toggle("active", active);
+            if (active) { link.setAttribute("aria-current", "page"); } else { link.removeAttribute("aria-current"); }
+        }
+    });
     return window.dash_clientside.no_update;
 }
 """

@@ -11,6 +11,7 @@ from twin_core.domain.units import GlucoseUnit, glucose_text
 from twin_core.services.today import Today
 
 LOW_MG_DL = 70.0
+VERY_LOW_MG_DL = 54.0
 HIGH_MG_DL = 180.0
 POSSIBLE = 0.30
 """A low is announced from this probability on; the strip says the probability itself."""
@@ -37,21 +38,36 @@ def now_card(today: Today, display: Display) -> list[Any]:
 
 
 def alert_of(forecast: Forecast, unit: GlucoseUnit) -> html.Div:
-    """The strip above the graph: why it says so, or that nothing is expected."""
+    """The strip above the graph: what is so now, then what may come, each with its reason."""
+    last = forecast.persistence_mg_dl
+    if last is not None and last < LOW_MG_DL:
+        words = "very low" if last < VERY_LOW_MG_DL else "low"
+        return notice([html.Strong(f"Glucose is {words} now: "), _low_reason(forecast, unit)], "red")
     if forecast.status is not ForecastStatus.OK:
         return notice(f"No forecast: {forecast.reason}", "amber")
     within = next((m for m, p in sorted(forecast.below_70_within_min.items()) if p >= POSSIBLE), None)
-    low = glucose_text(LOW_MG_DL, unit)
     if within is not None:
-        probability = forecast.below_70_within_min[within]
-        why = f"the forecast gives a chance of {100 * probability:.0f} % of a value below {low} {unit.value} by then."
-        return notice([html.Strong(f"Low glucose possible within {within} min: "), why], "red")
-    if float(forecast.quantile(0.50)[:24].max()) > HIGH_MG_DL:
-        high = glucose_text(HIGH_MG_DL, unit)
-        why = f"the middle of the forecast passes {high} {unit.value} within 2 h"
-        return notice([html.Strong("High glucose expected: "), f"{why}."], "amber")
-    chance = forecast.below_70_within_min[120]
-    return notice(f"Nothing out of range is expected in the next 2 h (chance of a low: {100 * chance:.0f} %).", "quiet")
+        return notice([html.Strong(f"Low glucose possible within {within} min: "), _low_reason(forecast, unit)], "red")
+    median, high = forecast.quantile(0.50)[:24], glucose_text(HIGH_MG_DL, unit)
+    if last is not None and last > HIGH_MG_DL:
+        return notice([html.Strong("Glucose is high now: "), _hour_ahead(forecast, unit)], "amber")
+    if float(median.max()) > HIGH_MG_DL:
+        why = f"the middle of the forecast passes {high} {unit.value} within 2 h."
+        return notice([html.Strong("High glucose expected: "), why], "amber")
+    return notice(f"The middle of the forecast stays in range for 2 h; {_low_reason(forecast, unit)}", "quiet")
+
+
+def _low_reason(forecast: Forecast, unit: GlucoseUnit) -> str:
+    """The chances of a low, each with its span of time."""
+    if forecast.status is not ForecastStatus.OK:
+        return f"there is no forecast. {forecast.reason}"
+    chances = (f"{100 * p:.0f} % within {m} min" for m, p in sorted(forecast.below_70_within_min.items()))
+    return f"the chance of a value below {glucose_text(LOW_MG_DL, unit)} {unit.value} is {', '.join(chances)}."
+
+
+def _hour_ahead(forecast: Forecast, unit: GlucoseUnit) -> str:
+    middle = float(forecast.quantile(0.50)[int((forecast.horizons_min == 60.0).argmax())])
+    return f"the middle of the forecast is {glucose_text(middle, unit)} {unit.value} in 1 h."
 
 
 def sentence_of(forecast: Forecast, unit: GlucoseUnit) -> str:

@@ -140,7 +140,12 @@ def _measured(time_min: FloatArray, glucose_mg_dl: FloatArray, screen: Screen) -
         "y": screen.glucose(glucose_mg_dl),
         "marker": {
             "size": 6.5,
-            "color": np.select([below, above], [colours.low, colours.very_high], colours.ink).tolist(),
+            "color": np.select(
+                [glucose_mg_dl < 54.0, below, glucose_mg_dl > 250.0, above],
+                [colours.very_low, colours.low, colours.very_high, colours.high],
+                colours.ink,
+            ).tolist(),
+            "line": {"width": 0.5, "color": colours.ink},
             "symbol": np.select([below, above], ["diamond", "square"], "circle").tolist(),
         },
     }

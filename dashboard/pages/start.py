@@ -61,6 +61,7 @@ def register(app: Dash, services: Services) -> None:
 
     @app.callback(
         Output("import-result", "children"),
+        Output("import-files", "contents"),
         Input("import-files", "contents"),
         State("import-files", "filename"),
         State("import-zone", "value"),
@@ -68,8 +69,8 @@ def register(app: Dash, services: Services) -> None:
     )
     def take_files(contents: list[str] | None, names: list[str] | None, zone: str | None) -> Any:
         if not contents or not names:
-            return no_update
-        return _import(services, names, contents, (zone or "").strip())
+            return no_update, no_update
+        return _import(services, names, contents, (zone or "").strip()), None
 
     @app.callback(
         Output("import-csv", "data"),

@@ -176,7 +176,7 @@ def _playback_controls(today: Today) -> html.Div:
     return html.Div(
         [
             html.Div(segmented("today-speed", "Speed of the playback", speeds, value), hidden=not played),
-            html.Div(start, hidden=today.person.record is not RecordKind.RECORDED),
+            html.Div(start, hidden=today.person.record is not RecordKind.RECORDED or today.last_mg_dl is None),
         ]
     )
 

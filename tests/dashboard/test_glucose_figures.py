@@ -26,14 +26,14 @@ def history() -> History:
     return History(cgm_time_min=times, cgm_mg_dl=np.linspace(60.0, 190.0, times.size), therapy=therapy)
 
 
-def forecast(centre: float = 120.0, low_within_60: float = 0.02) -> Forecast:
+def forecast(centre: float = 120.0, low_within_60: float = 0.02, last: float = 150.0) -> Forecast:
     spread = np.outer(np.sqrt(np.array(HORIZONS_MIN)), np.linspace(-4.0, 4.0, len(QUANTILE_LEVELS)))
     return Forecast(
         origin_min=NOW_MIN,
         status=ForecastStatus.OK,
         horizons_min=np.array(HORIZONS_MIN),
         quantiles_mg_dl=centre + spread,
-        persistence_mg_dl=190.0,
+        persistence_mg_dl=last,
         below_70_within_min={30: 0.0, 60: low_within_60, 120: max(0.05, low_within_60)},
     )
 
@@ -132,6 +132,14 @@ def test_no_low_is_announced_below_the_threshold_and_the_chance_is_still_said() 
 
 def test_a_high_forecast_is_announced_in_the_unit_of_the_screen() -> None:
     assert "10.0 mmol/L" in text_of(alert_of(forecast(centre=200.0), GlucoseUnit.MMOL_L))
+
+
+def test_the_strip_says_first_what_is_so_now() -> None:
+    for last, words in ((53.0, "very low now"), (69.0, "low now"), (216.0, "high now")):
+        assert words in text_of(alert_of(forecast(last=last), GlucoseUnit.MG_DL))
+    falling = text_of(alert_of(forecast(centre=163.0, last=216.0), GlucoseUnit.MG_DL))
+    assert "passes" not in falling
+    assert "163 mg/dL in 1 h" in falling
 
 
 def test_a_withheld_forecast_says_why_everywhere() -> None:

@@ -162,10 +162,12 @@ def _exposures(
 def _last_interval(doses: Sequence[Dose]) -> tuple[float, float]:
     """Time of the last dose and the interval that follows it [h].
 
-    The interval is the last line's; without one, the gap since the dose before it, or a day for a single dose.
+    The interval is the last line's; without one, the gap since the dose before it; a day for a single dose.
     """
     given = sorted((time_h, dose.interval_h or 0.0) for dose in doses for time_h in dose.times_h)
     last_h, interval_h = given[-1]
+    if len(given) == 1 and not doses[0].steady_state:
+        return last_h, _HOURS_A_DAY
     gaps = [last_h - time_h for time_h, _ in given if time_h < last_h]
     return last_h, interval_h or (min(gaps) if gaps else _HOURS_A_DAY)
 

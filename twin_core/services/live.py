@@ -131,7 +131,7 @@ class Live:
         span = self._records.span_min(viewer, source.person_id)
         if span is None:
             return
-        start_min = span[0] + HISTORY_DAYS * 1440.0 + START_HOUR * 60.0
+        start_min = min(span[0] + HISTORY_DAYS * 1440.0 + START_HOUR * 60.0, (span[0] + span[1]) / 2.0)
         readings, events = self._records.stored(viewer, source.person_id, span[0] - 2880.0, start_min)
         with self._lock:
             self._playbacks.pop(played.person_id, None)

@@ -81,6 +81,8 @@ class Records:
         The id comes from the accepted readings, so that importing the same files again adds nothing.
         """
         imported = self._source_of(files).import_files(files, time_zone)
+        if not imported.report.accepted:
+            raise BadFile(f"No row of {', '.join(file.name for file in files)} could be taken over.")
         person = Person(person_id=_id_of(imported), label=label, time_zone=time_zone, record=RecordKind.RECORDED)
         return self._take_over(viewer, person, imported)
 
