@@ -54,10 +54,12 @@ train: setup ## Train the forecaster: make train DATA=folder
 	@echo "train: python -m twin_core train $(DATA)"
 	@$(PYTHON) -m twin_core train $(DATA)
 
-validate: setup ## Measure the forecaster: make validate DATA=folder
+validate: setup-dev ## Measure forecaster and twin on real data and against peers: make validate DATA=folder
 	@[ -n "$(DATA)" ] || { echo "validate: name the folder with the data: make validate DATA=folder" >&2; exit 2; }
 	@echo "validate: python -m twin_core validate $(DATA)"
 	@$(PYTHON) -m twin_core validate $(DATA)
+	@echo "validate: python -m validation --data $(DATA)"
+	@$(PYTHON) -m validation --data $(DATA)
 
 lock: setup-dev ## Write the lock files again after a change of requirements in pyproject.toml
 	@echo "lock: pip-compile"

@@ -7,6 +7,7 @@ starts wherever the scenario's minute 0 is. `utc_offset_min` leads to local time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TypeAlias
 
 import numpy as np
@@ -17,21 +18,49 @@ from twin_core.domain.records import Event, EventKind, GlucoseReading
 FloatArray: TypeAlias = NDArray[np.float64]
 
 
+class MealInsulin(StrEnum):
+    """Insulins given for meals and corrections."""
+
+    RAPID = "rapid"
+    INHALED = "inhaled"
+
+
+class BasalInsulin(StrEnum):
+    """Long-acting insulins."""
+
+    GLARGINE_U100 = "glargine_u100"
+    GLARGINE_U300 = "glargine_u300"
+    DETEMIR = "detemir"
+    DEGLUDEC = "degludec"
+
+
+class ConditionKind(StrEnum):
+    """What changes the body's answer for hours or days."""
+
+    STRESS = "stress"
+    ILLNESS = "illness"
+    ALCOHOL = "alcohol"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Meal:
-    """Carbohydrate eaten from `time_min` on, evenly over `duration_min`."""
+    """Carbohydrate eaten from `time_min` on, evenly over `duration_min`, with what else the meal holds."""
 
     time_min: float
     carbs_g: float
     duration_min: float = 15.0
+    protein_g: float = 0.0
+    fat_g: float = 0.0
+    fibre_g: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bolus:
-    """Rapid insulin given at once (over one minute)."""
+    """Insulin for a meal or a correction, given at once (over one minute)."""
 
     time_min: float
     dose_u: float
+    insulin: MealInsulin = MealInsulin.RAPID
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,11 +77,61 @@ class LongActingDose:
 
     time_min: float
     dose_u: float
+    insulin: BasalInsulin = BasalInsulin.GLARGINE_U100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exercise:
+    """Physical exercise at a share of the heart-rate reserve, (rate - rest) / (highest - rest)."""
+
+    time_min: float
+    duration_min: float
+    intensity_percent: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GlucagonDose:
+    """Glucagon injected under the skin."""
+
+    time_min: float
+    dose_mg: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Condition:
+    """Stress, illness or alcohol; `degree` 1 is the typical strength of the source, 0 nothing.
+
+    For alcohol `time_min` is the drink and `degree` counts in portions of the source.
+    """
+
+    time_min: float
+    duration_min: float
+    kind: ConditionKind
+    degree: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rhythm:
+    """How a body changes over the day; the default does not.
+
+    Attributes
+    ----------
+    sensitivity
+        Factors of insulin's action from 04:00, 11:00 and 17:00 local time on (windows of Visentin 2018).
+    dawn_mg_kg_min
+        Glucose that the liver adds between 03:00 and 07:00, at its highest.
+    utc_offset_min
+        Minutes to add to a time for local time of day.
+    """
+
+    sensitivity: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    dawn_mg_kg_min: float = 0.0
+    utc_offset_min: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Therapy:
-    """What was, or will be, eaten and injected.
+    """What was, or will be, eaten, injected, done and undergone.
 
     `planned` are meals that somebody asks about; they do not re-time what is still in the stomach.
     """
@@ -62,6 +141,9 @@ class Therapy:
     basal: tuple[BasalRate, ...] = ()
     long_acting: tuple[LongActingDose, ...] = ()
     planned: tuple[Meal, ...] = ()
+    exercise: tuple[Exercise, ...] = ()
+    glucagon: tuple[GlucagonDose, ...] = ()
+    conditions: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

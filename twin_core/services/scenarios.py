@@ -17,7 +17,7 @@ from pydantic.json_schema import models_json_schema
 from twin_core.domain.drugs import Dose, Route, Structure
 from twin_core.domain.errors import BadInput, BadScenario, BiotwinError
 from twin_core.domain.forecasts import QUANTILE_LEVELS, Forecast
-from twin_core.domain.history import BasalRate, Bolus, FloatArray, History, LongActingDose, Meal, Therapy
+from twin_core.domain.history import BasalRate, Bolus, Exercise, FloatArray, History, LongActingDose, Meal, Therapy
 from twin_core.metrics.cgm import Preset, glucose_metrics
 from twin_core.services.dosing import Dosing
 
@@ -86,7 +86,7 @@ class ExerciseInput(ScenarioModel):
     time_min: float
     duration_min: Positive
     intensity_percent: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
-        default=50.0, description="share of the maximal oxygen uptake"
+        default=50.0, description="share of the heart-rate reserve"
     )
 
 
@@ -259,15 +259,6 @@ def run_simulate_pk(scenario: SimulatePkInput, dosing: Dosing) -> SimulatePkOutp
 
 
 # --- simulate_glucose --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Exercise:
-    """Physical exercise at a share of the maximal oxygen uptake."""
-
-    time_min: float
-    duration_min: float
-    intensity_percent: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from twin_core.domain.errors import BadInput, SimulationFailed, UnknownName
 from twin_core.domain.forecasts import Forecast, ForecastStatus
-from twin_core.domain.history import FloatArray, History, Therapy
+from twin_core.domain.history import Exercise, FloatArray, History, Therapy
 from twin_core.domain.models import OdeModel
 from twin_core.forecast import copula
 from twin_core.forecast.forecaster import Forecaster
@@ -17,7 +17,7 @@ from twin_core.inference.map_fit import mean_basal_u_h
 from twin_core.inference.state import with_unrecorded_doses
 from twin_core.inference.twin import FittedTwin, population_twin
 from twin_core.services.hybrid import acting, moved
-from twin_core.services.scenarios import Exercise, SimulatedGlucose
+from twin_core.services.scenarios import SimulatedGlucose
 from twin_core.solve.rk4 import SolveStatus, integrate
 from twin_core.solve.schedule import schedule_of
 

@@ -4,18 +4,38 @@ A solver that steps over a one-minute bolus is wrong by tens of mg/dL (reference
 its multistep history across jumps, by 43 to 67 mg/dL); here every jump is the begin of a step.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from twin_core.domain.errors import BadInput, OutOfRange
 from twin_core.domain.history import FloatArray, Meal, Therapy
 from twin_core.domain.units import MINUTES_PER_DAY
 
-INPUT_NAMES = ("carbs_mg_min", "eaten_mg", "insulin_u_min", "planned_mg_min", "planned_eaten_mg", "own_basal")
-"""Columns of `Schedule.inputs`: the inputs of every glucose model."""
+AT_REST: Mapping[str, float] = {
+    "carbs_mg_min": 0.0,
+    "eaten_mg": 0.0,
+    "insulin_u_min": 0.0,
+    "planned_mg_min": 0.0,
+    "planned_eaten_mg": 0.0,
+    "own_basal": 0.0,
+    "late_carbs_mg_min": 0.0,
+    "emptying_share": 1.0,
+    "appearing_u_min": 0.0,
+    "sensitivity": 1.0,
+    "production_share": 1.0,
+    "production_added_mg_kg_min": 0.0,
+    "heart_rate_reserve": 0.0,
+    "exertion_per_min": 0.0,
+    "exertion_lasting": 0.0,
+    "glucagon_mg": 0.0,
+}
+"""What can act on a glucose model, with its value when nothing does; a model declares those that it takes."""
+
+INPUT_NAMES = tuple(AT_REST)
+"""Columns of `Schedule.inputs`."""
 
 BOLUS_MIN = 1.0
 """A bolus runs in over one minute."""
@@ -47,6 +67,12 @@ class Schedule:
     def input(self, name: str) -> FloatArray:
         """One input by name, shape `(n_steps,)`."""
         return self.inputs[:, self.input_names.index(name)]
+
+    def with_input(self, name: str, values: ArrayLike) -> "Schedule":
+        """The same steps with one input replaced; `values` has shape `(n_steps,)` or is one number."""
+        inputs = self.inputs.copy()
+        inputs[:, self.input_names.index(name)] = values
+        return replace(self, inputs=inputs)
 
     @property
     def end_min(self) -> float:
@@ -153,8 +179,8 @@ def _boundaries(start_min: float, end_min: float, step_min: float, jumps: Sequen
 
 def _schedule_on(bounds: FloatArray, therapy: Therapy) -> Schedule:
     times = bounds[:-1]
-    inputs = np.zeros((len(times), len(INPUT_NAMES)))
-    carbs, eaten, insulin, planned, planned_eaten, own_basal = inputs.T
+    inputs = np.tile(np.array(list(AT_REST.values())), (len(times), 1))
+    carbs, eaten, insulin, planned, planned_eaten, own_basal, *_ = inputs.T
     restarts = np.zeros(len(times), dtype=np.bool_)
     _add_meals(therapy, times, carbs, eaten, restarts)
     _add_planned(therapy, times, planned, planned_eaten)

@@ -135,6 +135,16 @@ class Inputs(NamedTuple):
     planned_mg_min: Annotated[float, Quantity("mg/min", 0.0, 5e5, "planned carbohydrate eaten", "schedule")] = 0.0
     planned_eaten_mg: Annotated[float, Quantity("mg", 0.0, 5e5, "eaten of the planned meals", "schedule")] = 0.0
     own_basal: Annotated[float, Quantity("1", 0.0, 1.0, "share of the person's own basal that runs", "schedule")] = 1.0
+    late_carbs_mg_min: Annotated[float, Quantity("mg/min", 0.0, 1e4, "glucose from protein and fat", "schedule")] = 0.0
+    emptying_share: Annotated[float, Quantity("1", 0.1, 1.0, "stomach slowed by fat and fibre", "schedule")] = 1.0
+    appearing_u_min: Annotated[
+        float, Quantity("U/min", 0.0, 100.0, "insulin that reaches the plasma from its own depot", "schedule")
+    ] = 0.0
+    sensitivity: Annotated[float, Quantity("1", 0.05, 10.0, "factor of insulin's action", "schedule")] = 1.0
+    production_share: Annotated[float, Quantity("1", 0.0, 3.0, "factor of glucose production", "schedule")] = 1.0
+    production_added_mg_kg_min: Annotated[
+        float, Quantity("mg/kg/min", 0.0, 10.0, "glucose production added, as at dawn", "schedule")
+    ] = 0.0
 
 
 class Basal(NamedTuple):
@@ -173,31 +183,45 @@ def emptying_rate(Q: Any, D: Any, p: Parameters) -> Any:
     return p.kmin + (p.kmax - p.kmin) * (1.0 + (rising - falling) / ((1.0 + rising) * (1.0 + falling)))
 
 
+@register_jitable(forceinline=True)
+def production(Gp: Any, XL: Any, u: Any, p: Any) -> Any:
+    """Glucose that the liver makes [mg/kg/min]."""
+    own = basal_state(p).kp1 - p.kp2 * Gp - p.kp3 * u.sensitivity * XL
+    return np.maximum(u.production_share * own + u.production_added_mg_kg_min, 0.0)
+
+
+@register_jitable(forceinline=True)
+def uptake(Gt: Any, X: Any, u: Any, p: Any) -> Any:
+    """Glucose that insulin-dependent tissue takes up [mg/kg/min]."""
+    return (basal_state(p).Vm0 + p.Vmx * u.sensitivity * X) * Gt / (p.Km0 + Gt)
+
+
 def rhs(t: Any, y: Any, u: Any, p: Any) -> tuple[Any, ...]:  # noqa: ARG001
     """Equations (1) to (19) of [1] with the subcutaneous insulin of [3]; time in minutes."""
     Qsto1, Qsto2, Qgut, Gp, Gt, Ip, Il, X, I1, XL, Isc1, Isc2, Gs, Q0, Qp1, Qp2 = y
     basal = basal_state(p)
     # a thousandth of a milligram for each kg: an empty stomach must not divide by zero
     D = np.maximum(Q0 + u.eaten_mg, 1e-3 * p.BW)
-    emptied = emptying_rate(Qsto1 + Qsto2, D, p) * Qsto2
+    emptied = u.emptying_share * emptying_rate(Qsto1 + Qsto2, D, p) * Qsto2
     ground = p.kmax * Qsto1
     planned_emptied = emptying_rate(Qp1 + Qp2, np.maximum(u.planned_eaten_mg, 1e-3 * p.BW), p) * Qp2
     planned_ground = p.kmax * Qp1
     absorbed = p.kabs * Qgut
-    produced = np.maximum(basal.kp1 - p.kp2 * Gp - p.kp3 * XL, 0.0)
+    produced = production(Gp, XL, u, p)
     needed = p.Fcns * np.minimum(Gp / (0.05 * basal.Gp), 1.0)
     excreted = p.ke1 * np.maximum(Gp - p.ke2, 0.0)
-    used = (basal.Vm0 + p.Vmx * X) * Gt / (p.Km0 + Gt)
+    used = uptake(Gt, X, u, p)
     exchanged = p.k1 * Gp - p.k2 * Gt
     I = Ip / p.VI
     injected = PMOL_PER_UNIT_OF_INSULIN * u.insulin_u_min / p.BW + u.own_basal * basal.insulin_pmol_kg_min
+    appearing = PMOL_PER_UNIT_OF_INSULIN / p.BW * u.appearing_u_min
     return (
         u.carbs_mg_min - ground,
         ground - emptied,
-        emptied + planned_emptied - absorbed,
+        emptied + planned_emptied + u.late_carbs_mg_min - absorbed,
         produced + p.f / p.BW * absorbed - needed - excreted - exchanged,
         exchanged - used,
-        p.m1 * Il + p.ka1 * Isc1 + p.ka2 * Isc2 - (p.m2 + p.m4) * Ip,
+        p.m1 * Il + p.ka1 * Isc1 + p.ka2 * Isc2 + appearing - (p.m2 + p.m4) * Ip,
         p.m2 * Ip - p.m1 / (1.0 - p.HEb) * Il,
         p.p2u * (I - basal.I - X),
         p.ki * (I - I1),
@@ -256,13 +280,11 @@ def glucose_content(y: Any, p: Any) -> Any:
 def glucose_flow(y: Any, u: Any, p: Any) -> Any:
     """What enters less what leaves the whole body [mg/min], from the fluxes of [1]."""
     Gp, Gt, X, XL = y[3], y[4], y[7], y[9]
-    basal = basal_state(p)
-    produced = np.maximum(basal.kp1 - p.kp2 * Gp - p.kp3 * XL, 0.0)
-    needed = p.Fcns * np.minimum(Gp / (0.05 * basal.Gp), 1.0)
+    needed = p.Fcns * np.minimum(Gp / (0.05 * basal_state(p).Gp), 1.0)
     excreted = p.ke1 * np.maximum(Gp - p.ke2, 0.0)
-    used = (basal.Vm0 + p.Vmx * X) * Gt / (p.Km0 + Gt)
     not_absorbed = (1.0 - p.f) * p.kabs * y[2]
-    return u.carbs_mg_min + u.planned_mg_min - not_absorbed + p.BW * (produced - needed - excreted - used)
+    eaten = u.carbs_mg_min + u.planned_mg_min + u.late_carbs_mg_min
+    return eaten - not_absorbed + p.BW * (production(Gp, XL, u, p) - needed - excreted - uptake(Gt, X, u, p))
 
 
 MODEL = OdeModel(

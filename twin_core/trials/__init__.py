@@ -1,0 +1,1 @@
+"""Virtual people, and what is asked of many of them."""

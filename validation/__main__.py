@@ -1,0 +1,39 @@
+"""`python -m validation [NAME ...] --data FOLDER`: run the named cases, or all; exit 1 when a target is missed."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from validation.line import Line
+
+Case = Callable[[Path], Iterator[Line]]
+
+CASES: dict[str, Case] = {}
+"""By name. A case takes the folder with real data (it may not need it) and yields its lines as they are measured."""
+
+
+def main() -> int:
+    """Run cases and print their lines."""
+    parser = argparse.ArgumentParser(prog="python -m validation", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(CASES)}")
+    parser.add_argument("--data", type=Path, required=True, help="a folder in the T1D-UOM layout")
+    asked = parser.parse_args()
+    unknown = [name for name in asked.names if name not in CASES]
+    if unknown:
+        parser.error(f"there is no case {', '.join(unknown)}; there are {', '.join(CASES)}")
+    missed = 0
+    for name in asked.names or CASES:
+        print(f"\n{name}")
+        began = time.monotonic()
+        for line in CASES[name](asked.data):
+            verdict = {None: "", True: "holds", False: "MISSED"}[line.holds]
+            print(f"  {line.what:<62} {line.seen:>24}  {line.target:>18}  {verdict}", flush=True)
+            missed += line.holds is False
+        print(f"  ({time.monotonic() - began:.0f} s)")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
