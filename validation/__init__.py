@@ -1,1 +1,1 @@
-"""Slow checks against peers and real data, by `make validate`; each case is one file and one line of `__main__.CASES`."""
+"""Slow checks against peers and real data, run by `make validate`: a case is one file and one line of `CASES`."""
