@@ -55,6 +55,7 @@ def shell(services: Services, pages: Sequence[Page], content: Any) -> html.Div:
             dcc.Store(id="unit", data=display.unit.value),
             dcc.Location(id="goto", refresh="callback-nav"),
             html.Header(_header(services, pages, display), className="shell-header"),
+            html.Div(id="server-lost", className="notice notice-red", role="alert", hidden=True),
             html.Main(content, id="content", tabIndex=-1),
             html.Footer(_footer(), className="shell-footer"),
         ]

@@ -98,13 +98,20 @@ def notice(children: Any, tone: str = "") -> html.Div:
 
 
 def legend(items: Sequence[tuple[str, str, str]]) -> html.Ul:
-    """What the marks of a figure mean; each item is shape (`dot`, `dash`, `line`, `band`), colour and text."""
+    """What the marks of a figure mean; each item is a shape of `_swatch`, a colour and text."""
     return html.Ul([html.Li([_swatch(shape, colour), text]) for shape, colour, text in items], className="legend")
+
+
+_TRIANGLE = {"borderLeft": "5px solid transparent", "borderRight": "5px solid transparent"}
 
 
 def _swatch(shape: str, colour: str) -> html.Span:
     styles: dict[str, dict[str, Any]] = {
         "dot": {"width": 10, "height": 10, "borderRadius": "50%", "background": colour},
+        "diamond": {"width": 8, "height": 8, "transform": "rotate(45deg)", "background": colour},
+        "square": {"width": 9, "height": 9, "background": colour},
+        "up": {**_TRIANGLE, "borderBottom": f"10px solid {colour}"},
+        "down": {**_TRIANGLE, "borderTop": f"10px solid {colour}"},
         "dash": {"width": 18, "borderTop": f"3px dashed {colour}"},
         "dots": {"width": 18, "borderTop": f"3px dotted {colour}"},
         "line": {"width": 18, "borderTop": f"3px solid {colour}"},

@@ -54,21 +54,33 @@ def _register_following(app: Dash, services: Services) -> None:
         Output("today-board", "children"),
         Output("today-subtitle", "children"),
         Output("today-token", "data"),
+        Output("today-speed", "value", allow_duplicate=True),
+        Output("twin-summary", "children", allow_duplicate=True),
         Input("today-tick", "n_intervals"),
         Input("unit", "data"),
         Input("mode", "data"),
         State("today-person", "data"),
         State("today-token", "data"),
+        State("today-speed", "value"),
         prevent_initial_call=True,
     )
-    def follow(_: int, unit: str, mode: str, person_id: str, token: str) -> Any:
+    def follow(_: int, unit: str, mode: str, person_id: str, token: str, shown_speed: str) -> Any:
         ticked = ctx.triggered_id == "today-tick"
         if ticked and services.today.token(services.viewer, person_id) == token:
-            return (no_update,) * 7
+            return (no_update,) * 9
         today, display = services.today.of(services.viewer, person_id), display_of(mode, unit)
         figure = _figure(today, display)
         parts = (now_card(today, display), alert_of(today.forecast, display.unit), _bands(today, display))
-        return patched(figure) if ticked else figure, *parts, on_board(today), _subtitle(today), today.token
+        speed = _speed(today)
+        return (
+            patched(figure) if ticked else figure,
+            *parts,
+            on_board(today),
+            _subtitle(today),
+            today.token,
+            no_update if speed == shown_speed else speed,
+            _twin_words(services.twins.summary(services.viewer, person_id)),
+        )
 
 
 def _register_playback(app: Dash, services: Services) -> None:
@@ -171,23 +183,30 @@ def _playback_controls(today: Today) -> html.Div:
     """Speeds for a played person; one click to play for a recorded one. Both stay in the page for the callbacks."""
     played = today.person.record is RecordKind.PLAYED
     speeds = [("0", "Pause"), ("1", "1×"), ("60", "60×"), ("600", "600×")]
-    value = "0" if today.speed is None else f"{today.speed:g}"
     start = html.Button("▶ Play this record live", id="today-play", className="button button-primary", n_clicks=0)
     return html.Div(
         [
-            html.Div(segmented("today-speed", "Speed of the playback", speeds, value), hidden=not played),
+            html.Div(segmented("today-speed", "Speed of the playback", speeds, _speed(today)), hidden=not played),
             html.Div(start, hidden=today.person.record is not RecordKind.RECORDED or today.last_mg_dl is None),
         ]
     )
+
+
+def _speed(today: Today) -> str:
+    return "0" if today.speed is None else f"{today.speed:g}"
 
 
 def _glucose_card(today: Today, display: Display) -> html.Section:
     colours = palette(display.mode)
     marks = [
         ("dot", "var(--ink)", "measured"),
+        ("diamond", "var(--low)", "below range"),
+        ("square", "var(--high)", "above range"),
         ("dash", "var(--accent)", "forecast"),
         ("band", "var(--accent)", "50 and 90 % interval"),
         ("band", colours.target, "target range"),
+        ("up", "var(--carbs)", "carbohydrate"),
+        ("down", "var(--insulin)", "bolus"),
         ("line", "var(--insulin)", "plasma insulin (model)"),
     ]
     return card(

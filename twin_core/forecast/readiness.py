@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from twin_core.domain.forecasts import ForecastStatus
 from twin_core.domain.history import FloatArray, History
+from twin_core.domain.units import GlucoseUnit, in_unit
 from twin_core.forecast.features import N_STEPS, STEP_MIN, held_glucose, share_present
 
 STALE_MIN = 15.0
@@ -44,10 +45,15 @@ def _stale_sentence(age_min: float) -> str:
 
 
 def _range_sentence(glucose_mg_dl: float) -> str:
+    reading, low, high = (_both_units(value) for value in (glucose_mg_dl, LOWEST_MG_DL, HIGHEST_MG_DL))
     return (
-        f"The last reading, {glucose_mg_dl:.0f} mg/dL, lies outside {LOWEST_MG_DL:.0f} to {HIGHEST_MG_DL:.0f} mg/dL, "
-        "where forecasts are made. Measure with a finger-stick and treat as agreed with your care team."
+        f"The last reading, {reading}, lies outside {low} to {high}, where forecasts are made. "
+        "Measure with a finger-stick and treat as agreed with your care team."
     )
+
+
+def _both_units(glucose_mg_dl: float) -> str:
+    return f"{glucose_mg_dl:.0f} mg/dL ({in_unit(glucose_mg_dl, GlucoseUnit.MMOL_L):.1f} mmol/L)"
 
 
 def _gap_sentence(share: float) -> str:
