@@ -10,7 +10,7 @@ from twin_core.domain.history import BasalRate, Bolus, FloatArray, History, Meal
 from twin_core.inference.map_fit import fit_twin
 from twin_core.inference.state import current_state, response
 from twin_core.inference.twin import FittedTwin, population_twin
-from twin_core.models.glucose.dalla_man_2014 import MODEL, Parameters
+from twin_core.models.glucose.dalla_man_2014 import MODEL, S2013, Parameters
 from twin_core.solve.compiled import kernel_of
 from twin_core.solve.rk4 import integrate, integrate_batch
 from twin_core.solve.schedule import Schedule, schedule_of
@@ -55,6 +55,24 @@ def population() -> None:
     print(f"batch of {PATIENTS} patient-days  {PATIENTS / wall:8.0f} /s wall, {PATIENTS / cpu:.0f} /s of CPU")
 
 
+def thirty_people() -> None:
+    people = population_twin().draws(30, np.random.default_rng(0))
+    day = a_day(DAY)
+    wall, cpu = best_of(50, lambda: integrate_batch(MODEL, people, day, every_min=5.0))
+    print(f"30 people x 24 h, one core    {1e3 * wall:8.2f} ms wall, {1e3 * cpu:.2f} ms CPU (target 10)")
+
+
+def hypoglycemia() -> None:
+    people = population_twin().draws(PATIENTS, np.random.default_rng(0))
+    compile_s, _ = best_of(1, kernel_of(S2013).warm_up)
+    parameters = S2013.parameters(*people)
+    wall, cpu = best_of(3, lambda: integrate_batch(S2013, parameters, a_day(DAY), every_min=5.0))
+    print(
+        f"the same, low-glucose risk    {PATIENTS / wall:8.0f} /s wall, {PATIENTS / cpu:.0f} /s of CPU; "
+        f"compiled in {compile_s:.1f} s"
+    )
+
+
 def accuracy() -> None:
     people = population_twin().draws(100, np.random.default_rng(0))
 
@@ -75,10 +93,12 @@ def what_if() -> None:
     bolus = Therapy(basal=basal.basal, boluses=(Bolus(time_min=0.0, dose_u=1.0),))
     history = History(cgm_time_min=np.array([0.0]), cgm_mg_dl=np.array([150.0]), therapy=basal)
     twin = population_twin(body_weight_kg=75.0, basal_u_h=1.0)
-    for n, p in ((1, twin.parameters), (50, twin.draws(50, np.random.default_rng(0)))):
+    for n, hours, target in ((1, 4, ""), (50, 4, ""), (200, 8, " (target 50)")):
+        p = twin.draws(n, np.random.default_rng(0)) if n > 1 else twin.parameters
         state = current_state(p, history, 0.0)
-        wall, _ = best_of(50, partial(response, p, state, bolus, basal, now_min=0.0))
-        print(f"what-if, 240 min, {n:2d} draws     {1e3 * wall:8.3f} ms wall for both curves")
+        wall, cpu = best_of(50, partial(response, p, state, bolus, basal, now_min=0.0, horizon_min=60.0 * hours))
+        spent = f"{1e3 * wall:8.3f} ms wall, {1e3 * cpu:.3f} ms CPU"
+        print(f"what-if, {hours} h, {n:3d} draws       {spent} for both curves{target}")
 
 
 def fit() -> None:
@@ -100,7 +120,9 @@ def main() -> None:
     """Measure and print."""
     compile_time()
     single_patient()
+    thirty_people()
     population()
+    hypoglycemia()
     accuracy()
     what_if()
     fit()

@@ -186,12 +186,16 @@ def _patients(
     start = model.steady_state(parameters) if initial_states is None else tuple(np.asarray(initial_states).T)
     sizes = {np.size(value) for value in (*parameters, *start)} | {len(runs)}
     n = max(sizes)
-    if not sizes <= {1, n} or any(not np.array_equal(run.times_min, runs[0].times_min) for run in runs[1:]):
+    if not sizes <= {1, n} or not all(_on_same_steps(run, runs[0]) for run in runs[1:]):
         raise BadInput(
             f"Parameters, states and schedules must each be one for all or one a patient, on the same steps; "
             f"got sizes {sorted(sizes)}."
         )
     return _rows(parameters, n), _rows(start, n)
+
+
+def _on_same_steps(run: Schedule, other: Schedule) -> bool:
+    return run.times_min is other.times_min or np.array_equal(run.times_min, other.times_min)
 
 
 def _rows(columns: Sequence[ArrayLike], n: int) -> FloatArray:

@@ -2,17 +2,24 @@
 
 A solver that steps over a one-minute bolus is wrong by tens of mg/dL (reference: simglucose_with_numba, which keeps
 its multistep history across jumps, by 43 to 67 mg/dL); here every jump is the begin of a step.
+
+What does not depend on glucose is computed here, once, and enters any glucose model as a column: insulins with a depot
+of their own, protein, fat and fibre, exercise, glucagon, stress, illness, alcohol, the rhythm of the day. Amounts that
+appear (`appearing_u_min`, `late_carbs_mg_min`, and the fading of `own_basal`) are means over each step, so that nothing
+is lost; the other smooth columns are taken at the middle of each step, which is wrong by h^2/24 of their curvature.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from twin_core.domain.errors import BadInput, OutOfRange
-from twin_core.domain.history import FloatArray, Meal, Therapy
+from twin_core.domain.history import ConditionKind, FloatArray, Meal, MealInsulin, Rhythm, Therapy
 from twin_core.domain.units import MINUTES_PER_DAY
+from twin_core.models.glucose import conditions, exercise, glucagon, insulins, meals, rhythm
 
 AT_REST: Mapping[str, float] = {
     "carbs_mg_min": 0.0,
@@ -31,6 +38,7 @@ AT_REST: Mapping[str, float] = {
     "exertion_per_min": 0.0,
     "exertion_lasting": 0.0,
     "glucagon_mg": 0.0,
+    "unexplained_mg_kg_min": 0.0,
 }
 """What can act on a glucose model, with its value when nothing does; a model declares those that it takes."""
 
@@ -39,6 +47,43 @@ INPUT_NAMES = tuple(AT_REST)
 
 BOLUS_MIN = 1.0
 """A bolus runs in over one minute."""
+
+STEADY = Rhythm()
+"""A body that is the same all day."""
+
+
+class Limit(NamedTuple):
+    """What an amount can be; beyond it is no therapy but a mistake."""
+
+    name: str
+    low: float
+    high: float
+    unit: str
+
+    def check(self, got: float) -> None:
+        """Raise `OutOfRange` for a number that is not finite or outside."""
+        if not self.low <= got <= self.high:
+            raise OutOfRange(self.name, got, self.low, self.high, self.unit)
+
+
+CARBS = Limit("Carbohydrate of a meal", 0.0, 500.0, "g")
+EATING = Limit("Duration of a meal", 1.0, 600.0, "min")
+PROTEIN = Limit("Protein of a meal", 0.0, 300.0, "g")
+FAT = Limit("Fat of a meal", 0.0, 300.0, "g")
+FIBRE = Limit("Fibre of a meal", 0.0, 100.0, "g")
+BOLUS = Limit("Bolus", 0.0, 100.0, "U")
+BASAL_RATE = Limit("Basal rate", 0.0, 20.0, "U/h")
+LONG_ACTING = Limit("Long-acting dose", 0.0, 200.0, "U")
+EXERCISING = Limit("Duration of exercise", 1.0, 1440.0, "min")
+INTENSITY = Limit("Intensity of exercise", 0.0, 100.0, "%")
+GLUCAGON = Limit("Glucagon dose", 0.0, 5.0, "mg")
+CONDITION = Limit("Duration of a condition", 0.0, 43200.0, "min")
+DEGREE = Limit("Degree of stress or illness", 0.0, 3.0, "times the typical one")
+PORTIONS = Limit("Alcohol", 0.0, 20.0, "portions")
+SENSITIVITY = Limit("Insulin sensitivity of a time of day", 0.1, 10.0, "times the person's own")
+DAWN = Limit("Glucose production added at dawn", 0.0, 5.0, "mg/kg/min")
+UTC_OFFSET = Limit("Offset of local time", -1440.0, 1440.0, "min")
+_TIME = Limit("Time of an event", -1e9, 1e9, "min")
 
 _SAME_MIN = 1e-6
 """Instants closer than this are one; minutes since 1970 as doubles resolve 4e-9."""
@@ -85,35 +130,49 @@ class Schedule:
         return np.append(self.times_min, self.end_min)
 
 
-def schedule_of(therapy: Therapy, *, start_min: float, end_min: float, step_min: float = 1.0) -> Schedule:
+def schedule_of(
+    therapy: Therapy, *, start_min: float, end_min: float, step_min: float = 1.0, rhythm: Rhythm = STEADY
+) -> Schedule:
     """The steps from `start_min` to `end_min`, at most `step_min` wide, and what `therapy` does in each.
 
-    A bolus runs in over one minute, a meal evenly over its duration, a basal rate until the next. A long-acting
-    dose is a constant rate over 24 h (a simplification). Before the first rate or long-acting dose, and without
-    any, the model's own basal runs.
+    A rapid bolus runs in over one minute, a meal evenly over its duration, a basal rate until the next. Long-acting
+    and inhaled insulin appear from depots of their own (`models.glucose.insulins`). Without basal insulin, and before
+    its first record, the model's own basal runs. From the first basal rate on it has stopped; from the first
+    long-acting dose on it fades as earlier doses of the same regimen would.
+
+    Parameters
+    ----------
+    rhythm
+        How the body changes over the day.
 
     Raises
     ------
     OutOfRange
         A time, amount or duration that is impossible, or a step that is not in (0, 1] min.
     """
-    return schedules_of((therapy,), start_min=start_min, end_min=end_min, step_min=step_min)[0]
+    return schedules_of((therapy,), start_min=start_min, end_min=end_min, step_min=step_min, rhythm=rhythm)[0]
 
 
 def schedules_of(
-    therapies: Sequence[Therapy], *, start_min: float, end_min: float, step_min: float = 1.0
+    therapies: Sequence[Therapy],
+    *,
+    start_min: float,
+    end_min: float,
+    step_min: float = 1.0,
+    rhythm: Rhythm = STEADY,
 ) -> tuple[Schedule, ...]:
     """One schedule a therapy, all on the same steps, as `integrate_batch` needs them; see `schedule_of`."""
     _check_span(start_min, end_min, step_min)
     for therapy in therapies:
         check_therapy(therapy)
+    check_rhythm(rhythm)
     jumps = [jump for therapy in therapies for jump in _jumps(therapy, start_min, end_min)]
-    bounds = _boundaries(start_min, end_min, step_min, jumps)
-    return tuple(_schedule_on(bounds, therapy) for therapy in therapies)
+    bounds = _boundaries(start_min, end_min, step_min, [*jumps, *_rhythm_jumps(rhythm, start_min, end_min)])
+    return tuple(_schedule_on(bounds, therapy, rhythm) for therapy in therapies)
 
 
 def check_therapy(therapy: Therapy) -> None:
-    """Refuse amounts that no meal, pump or pen can give.
+    """Refuse amounts that no meal, pump, pen or person can give.
 
     Raises
     ------
@@ -121,22 +180,73 @@ def check_therapy(therapy: Therapy) -> None:
         A value is not finite or outside its range.
     """
     for meal in (*therapy.meals, *therapy.planned):
-        _check("Carbohydrate of a meal", meal.carbs_g, 0.0, 500.0, "g")
-        _check("Duration of a meal", meal.duration_min, 1.0, 600.0, "min")
+        CARBS.check(meal.carbs_g)
+        EATING.check(meal.duration_min)
+        PROTEIN.check(meal.protein_g)
+        FAT.check(meal.fat_g)
+        FIBRE.check(meal.fibre_g)
     for bolus in therapy.boluses:
-        _check("Bolus", bolus.dose_u, 0.0, 100.0, "U")
+        BOLUS.check(bolus.dose_u)
     for rate in therapy.basal:
-        _check("Basal rate", rate.rate_u_h, 0.0, 20.0, "U/h")
+        BASAL_RATE.check(rate.rate_u_h)
     for dose in therapy.long_acting:
-        _check("Long-acting dose", dose.dose_u, 0.0, 200.0, "U")
+        LONG_ACTING.check(dose.dose_u)
+    for bout in therapy.exercise:
+        EXERCISING.check(bout.duration_min)
+        INTENSITY.check(bout.intensity_percent)
+    for injection in therapy.glucagon:
+        GLUCAGON.check(injection.dose_mg)
+    for condition in therapy.conditions:
+        CONDITION.check(condition.duration_min)
+        (PORTIONS if condition.kind is ConditionKind.ALCOHOL else DEGREE).check(condition.degree)
     for time_min in _event_times(therapy):
-        _check("Time of an event", time_min, -1e9, 1e9, "min")
+        _TIME.check(time_min)
+
+
+def check_rhythm(rhythm: Rhythm) -> None:
+    """Refuse a rhythm that no body has; `OutOfRange`."""
+    for factor in rhythm.sensitivity:
+        SENSITIVITY.check(factor)
+    DAWN.check(rhythm.dawn_mg_kg_min)
+    UTC_OFFSET.check(rhythm.utc_offset_min)
+
+
+class Need(NamedTuple):
+    """Something in a therapy that only some models can take: one of `inputs` must be among a model's."""
+
+    what: str
+    inputs: tuple[str, ...]
+
+
+def needs_of(therapy: Therapy, rhythm: Rhythm = STEADY) -> tuple[Need, ...]:
+    """What a model must take so that nothing of a therapy is silently left out."""
+    eaten = (*therapy.meals, *therapy.planned)
+    kinds = {condition.kind for condition in therapy.conditions}
+    table = (
+        (any(meal.carbs_g > 0.0 for meal in eaten), "meals", ("carbs_mg_min",)),
+        (any(meal.protein_g + meal.fat_g > 0.0 for meal in eaten), "protein or fat of meals", ("late_carbs_mg_min",)),
+        (any(meal.fat_g + meal.fibre_g > 0.0 for meal in eaten), "fat or fibre of meals", ("emptying_share",)),
+        (bool(therapy.basal), "basal insulin", ("insulin_u_min",)),
+        (any(b.insulin is MealInsulin.RAPID for b in therapy.boluses), "boluses", ("insulin_u_min",)),
+        (any(b.insulin is MealInsulin.INHALED for b in therapy.boluses), "inhaled insulin", ("appearing_u_min",)),
+        (bool(therapy.long_acting), "long-acting insulin", ("appearing_u_min",)),
+        (bool(therapy.exercise), "exercise", ("heart_rate_reserve", "exertion_per_min")),
+        (bool(therapy.glucagon), "glucagon", ("glucagon_mg",)),
+        (bool(kinds - {ConditionKind.ALCOHOL}), "stress or illness", ("sensitivity",)),
+        (ConditionKind.ALCOHOL in kinds, "alcohol", ("production_share",)),
+        (rhythm.sensitivity != STEADY.sensitivity, "sensitivity by time of day", ("sensitivity",)),
+        (rhythm.dawn_mg_kg_min > 0.0, "dawn", ("production_added_mg_kg_min",)),
+    )
+    return tuple(Need(what, inputs) for there, what, inputs in table if there)
 
 
 def _event_times(therapy: Therapy) -> Iterator[float]:
     yield from (meal.time_min for meal in (*therapy.meals, *therapy.planned))
     yield from (bolus.time_min for bolus in therapy.boluses)
     yield from _basal_times(therapy)
+    yield from (bout.time_min for bout in therapy.exercise)
+    yield from (dose.time_min for dose in therapy.glucagon)
+    yield from (condition.time_min for condition in therapy.conditions)
 
 
 def _basal_times(therapy: Therapy) -> Iterator[float]:
@@ -144,14 +254,9 @@ def _basal_times(therapy: Therapy) -> Iterator[float]:
     yield from (dose.time_min for dose in therapy.long_acting)
 
 
-def _check(name: str, got: float, low: float, high: float, unit: str) -> None:
-    if not low <= got <= high:
-        raise OutOfRange(name, got, low, high, unit)
-
-
 def _check_span(start_min: float, end_min: float, step_min: float) -> None:
-    _check("Step", step_min, 1e-3, 1.0, "min")
-    _check("Start", start_min, -1e9, 1e9, "min")
+    Limit("Step", 1e-3, 1.0, "min").check(step_min)
+    Limit("Start", -1e9, 1e9, "min").check(start_min)
     if not start_min + _SAME_MIN < end_min <= start_min + 400.0 * MINUTES_PER_DAY:
         raise BadInput(f"A run from minute {start_min:g} must end after it and within 400 days; got {end_min:g}.")
 
@@ -166,8 +271,15 @@ def _jumps(therapy: Therapy, start_min: float, end_min: float) -> Iterator[float
             yield from meal.time_min + np.arange(0.0, meal.duration_min, 1.0)
             yield meal.time_min + meal.duration_min
     yield from (rate.time_min for rate in therapy.basal)
-    for dose in therapy.long_acting:
-        yield from (dose.time_min, dose.time_min + MINUTES_PER_DAY)
+    yield from (dose.time_min for dose in therapy.long_acting)
+    yield from (dose.time_min for dose in therapy.glucagon)
+    for bout in therapy.exercise:
+        yield from (bout.time_min, bout.time_min + bout.duration_min)
+
+
+def _rhythm_jumps(body: Rhythm, start_min: float, end_min: float) -> Iterator[float]:
+    if body.sensitivity != STEADY.sensitivity:
+        yield from rhythm.changes_min(body, start_min, end_min)
 
 
 def _boundaries(start_min: float, end_min: float, step_min: float, jumps: Sequence[float]) -> FloatArray:
@@ -177,7 +289,7 @@ def _boundaries(start_min: float, end_min: float, step_min: float, jumps: Sequen
     return bounds[np.diff(bounds, prepend=-np.inf) > _SAME_MIN]
 
 
-def _schedule_on(bounds: FloatArray, therapy: Therapy) -> Schedule:
+def _schedule_on(bounds: FloatArray, therapy: Therapy, body: Rhythm) -> Schedule:
     times = bounds[:-1]
     inputs = np.tile(np.array(list(AT_REST.values())), (len(times), 1))
     carbs, eaten, insulin, planned, planned_eaten, own_basal, *_ = inputs.T
@@ -185,8 +297,36 @@ def _schedule_on(bounds: FloatArray, therapy: Therapy) -> Schedule:
     _add_meals(therapy, times, carbs, eaten, restarts)
     _add_planned(therapy, times, planned, planned_eaten)
     _add_boluses(therapy, times, insulin)
-    _add_basal(therapy, times, insulin, own_basal)
+    _add_basal(therapy, bounds, insulin, own_basal)
+    for name, values in _kinetics(therapy, body, bounds):
+        inputs[:, INPUT_NAMES.index(name)] = values
     return Schedule(times_min=times, widths_min=np.diff(bounds), inputs=inputs, restarts=restarts)
+
+
+def _kinetics(therapy: Therapy, body: Rhythm, bounds: FloatArray) -> Iterator[tuple[str, FloatArray]]:
+    """The columns that something in the therapy or in the body's day takes from rest."""
+    eaten = (*therapy.meals, *therapy.planned)
+    if therapy.long_acting or any(bolus.insulin is MealInsulin.INHALED for bolus in therapy.boluses):
+        yield "appearing_u_min", insulins.appearing_u_min(therapy.long_acting, therapy.boluses, bounds)
+    if any(meal.protein_g or meal.fat_g for meal in eaten):
+        yield "late_carbs_mg_min", meals.late_carbs_mg_min(eaten, bounds)
+    middles = 0.5 * (bounds[:-1] + bounds[1:])
+    if any(meal.fat_g or meal.fibre_g for meal in therapy.meals):
+        yield "emptying_share", meals.emptying_share(therapy.meals, middles)
+    if therapy.exercise:
+        yield "heart_rate_reserve", exercise.heart_rate_reserve(therapy.exercise, middles)
+        yield from zip(
+            ("exertion_per_min", "exertion_lasting"), exercise.exertion(therapy.exercise, middles), strict=True
+        )
+    if therapy.glucagon:
+        yield "glucagon_mg", glucagon.acting_mg(therapy.glucagon, middles)
+    if therapy.conditions:
+        yield "production_share", conditions.production_share(therapy.conditions, middles)
+    if therapy.conditions or body.sensitivity != STEADY.sensitivity:
+        strained = conditions.sensitivity_factor(therapy.conditions, middles)
+        yield "sensitivity", strained * rhythm.sensitivity_factor(body, middles)
+    if body.dawn_mg_kg_min:
+        yield "production_added_mg_kg_min", rhythm.dawn_mg_kg_min(body, middles)
 
 
 def _first_step(times: FloatArray, instant_min: float) -> int:
@@ -226,17 +366,21 @@ def _eat(meal: Meal, times: FloatArray, carbs: FloatArray, eaten: FloatArray) ->
 
 def _add_boluses(therapy: Therapy, times: FloatArray, insulin: FloatArray) -> None:
     for bolus in therapy.boluses:
-        begin, end = _first_step(times, bolus.time_min), _first_step(times, bolus.time_min + BOLUS_MIN)
-        insulin[begin:end] += bolus.dose_u / BOLUS_MIN
+        if bolus.insulin is MealInsulin.RAPID:
+            begin, end = _first_step(times, bolus.time_min), _first_step(times, bolus.time_min + BOLUS_MIN)
+            insulin[begin:end] += bolus.dose_u / BOLUS_MIN
 
 
-def _add_basal(therapy: Therapy, times: FloatArray, insulin: FloatArray, own_basal: FloatArray) -> None:
-    given_from = min(_basal_times(therapy), default=np.inf)
-    own_basal[: _first_step(times, given_from)] = 1.0
+def _add_basal(therapy: Therapy, bounds: FloatArray, insulin: FloatArray, own_basal: FloatArray) -> None:
+    """Basal rates, and what is left of the person's own basal: it stops for a pump and fades for a pen."""
+    times = bounds[:-1]
     rates = sorted(therapy.basal, key=lambda rate: rate.time_min)
+    pump_from = rates[0].time_min if rates else np.inf
+    pen_from = min((dose.time_min for dose in therapy.long_acting), default=np.inf)
+    if pen_from < pump_from:
+        own_basal[:] = insulins.own_basal_share(therapy.long_acting, bounds)
+    else:
+        own_basal[: _first_step(times, pump_from)] = 1.0
     if rates:
         latest = np.searchsorted([rate.time_min for rate in rates], times + 2.0 * _SAME_MIN, side="right")
         insulin += np.array([0.0, *(rate.rate_u_h for rate in rates)])[latest] / 60.0
-    for dose in therapy.long_acting:
-        begin, end = _first_step(times, dose.time_min), _first_step(times, dose.time_min + MINUTES_PER_DAY)
-        insulin[begin:end] += dose.dose_u / MINUTES_PER_DAY

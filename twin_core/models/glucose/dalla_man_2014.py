@@ -10,7 +10,7 @@ Gut [1, 2], with Q = Qsto1 + Qsto2 and D the stomach's content when the meal beg
 Glucose [1]:
 
     Gp' = max(EGP, 0) + Ra - Fcns - E - k1 Gp + k2 Gt            EGP = kp1 - kp2 Gp - kp3 XL
-    Gt' = -Uid + k1 Gp - k2 Gt                                   Uid = (Vm0 + Vmx X) Gt / (Km0 + Gt)
+    Gt' = -Uid + k1 Gp - k2 Gt                                   Uid = max(Vm0 + Vmx X, 0) Gt / (Km0 + Gt)
     E   = ke1 max(Gp - ke2, 0)
     Gs' = ksc (Gp - Gs)                                          glucose = Gp / VG, sensed = Gs / VG
 
@@ -24,10 +24,29 @@ Insulin [1, 3]:
 The basal state is solved, never read: Gpb = Gb VG; Ipb from the basal insulin rate; Ib = Ipb / VI;
 Gtb = (k1 Gpb - (EGPb - Fcns - Eb)) / k2; Vm0 = (EGPb - Fcns - Eb)(Km0 + Gtb)/Gtb; kp1 = EGPb + kp2 Gpb + kp3 Ib.
 
+Switches. Each comes as an input and changes nothing at its resting value:
+
+    sensitivity s [5]             kp3 XL -> s kp3 XL;  Vmx X -> s Vmx X
+    production P, added A [5]     EGP -> P (kp1 - kp2 Gp - s kp3 XL) + A                 dawn, alcohol
+    exercise Y, Z W [6, 7]        Vm0 -> Vm0 (1 + beta Y);  X -> X + alpha Z W (X + Ib)
+                                  Km0 -> Km0 (1 - gamma Z W (X + Ib)), at least Km0/10
+    glucagon H [8, 9]             EGP -> EGP + EGPh H / (H50 BW + H)                     in plasma, as the liver sees it
+
+In hypoglycaemia insulin drives more uptake [4]. The logarithms halve the speed (2,800 instead of 5,800 patient-days a
+CPU second), so this switch is a model of its own, `S2013`, of the same equations:
+
+    X -> X (1 + r1 risk);  risk = 10 [ln(G)^r2 - ln(Gb)^r2]^2,  G = Gp/VG in mg/dL, held between Gth and Gb
+
+So written the risk is zero at the person's own Gb, rises from there without a jump, and is frozen below Gth. With the
+fixed 5.381 of the symmetrised glucose scale for ln(Gb)^r2 it would jump at Gb, the more the further Gb is from
+112.5 mg/dL. The logarithm is taken of 60 G/Gth, which is G in mg/dL for the published Gth of 60.
+
 Choices: the grinding rate kgri equals kmax (so in every published set); `eaten_mg` grows at the begin of each whole
 minute of a meal by that minute's mouthful, as simglucose 0.2.11 (MIT) does it; tanh is written with exp, to which it
 is identical (tanh x = 1 - 2/(e^2x + 1)); below a twentieth of basal glucose (about 6 mg/dL) Fcns falls linearly to
-zero, so that glucose cannot become negative.
+zero, so that glucose cannot become negative; tissue gives no glucose back (Uid >= 0) and takes up at most the share
+kut of what it holds in a minute, so that steps of a minute stay stable under any dose (10,000 people drawn from the
+prior stay below 0.3 on a day of three meals, simglucose's thirty below 0.6).
 
 A planned meal, one that a what-if asks about, empties from a stomach of its own (Qp1, Qp2, with D what was eaten of
 it). In the published equations a snack changes how fast the meal before it empties: kempt depends on Q/D, which jumps
@@ -35,8 +54,8 @@ to 1 when eating begins again, so that 1 g can raise glucose by 50 mg/dL now and
 answers no question; with a stomach of its own a planned meal only ever adds, in proportion as it goes to 0.
 
 Valid for: adults, adolescents and children with type 1 diabetes; meals of carbohydrate; insulin under the skin.
-Left out: the hypoglycaemia risk function and glucagon of [4], intraday sensitivity and dawn of [5], exercise, fat and
-protein, endogenous insulin.
+Left out: glucagon that the body makes itself [4], endogenous insulin, and a scaling of the stomach to 30 g that one
+reader of the commercial simulator reports.
 
 References
 ----------
@@ -45,9 +64,18 @@ References
 [3] Dalla Man, Raimondo, Rizza, Cobelli 2007 (GIM), J Diabetes Sci Technol 1(3):323.
 [4] Dalla Man et al. 2014 (S2013), J Diabetes Sci Technol 8(1):26.
 [5] Visentin et al. 2018 (S2017), J Diabetes Sci Technol 12(2):273.
-[6] Mean of the ten adults of the 2008 academic simulator, as summarised in simglucose 0.2.11's parameter file.
+[6] Breton 2008, J Diabetes Sci Technol 2(1):169, doi 10.1177/193229680800200127.
+[7] Dalla Man, Breton, Cobelli 2009, J Diabetes Sci Technol 3(1):56, doi 10.1177/193229680900300107, equation (12).
+[8] Wendt et al. 2017, J Diabetes Sci Technol 11(6):1101: glucagon raises production to a limit.
+[9] El Youssef et al. 2014, Diabetes Care 37(11):3054, doi 10.2337/dc14-0803: 175 ug under the skin add 112 +- 152 mg/kg
+    in an hour at low insulin, 25 ug 5 +- 68.
+[10] Mean of the ten adults of the 2008 academic simulator, as summarised in simglucose 0.2.11's parameter file.
+[11] ReplayBG 1.4.0, which takes r1 and r2 as fixed numbers of [4].
+[12] LoopInsighT1, the file UvaPadova_Breton2008, which cites its numbers from [7].
 """
 
+from collections import namedtuple
+from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -75,6 +103,9 @@ STATES = (
     State("Qp2", "mg", "carbohydrate of planned meals in their own stomach, ground"),
 )
 
+THRESHOLD = 60.0
+"""Glucose [mg/dL] below which the risk of [4] no longer rises."""
+
 OUTPUTS = (
     State("glucose_mg_dl", "mg/dL", "sensed glucose, under the skin"),
     State("plasma_glucose_mg_dl", "mg/dL", "plasma glucose"),
@@ -84,18 +115,21 @@ OUTPUTS = (
 _EFFECT = "mg*L/(kg*min*pmol)"
 """Glucose flow per insulin concentration."""
 _TABLE = "[1] table 1, normal"
+_RISK = "[4] equation A12, numbers of [11], unverified in the paper"
+_EXERCISE = "[7] model C, numbers of [12], unverified in the paper"
+_HALF = "solved for [9]: 112 mg/kg in the first hour after 175 ug, 80 kg, with the kinetics of the schedule"
 
 
 class Parameters(NamedTuple):
     """One person. The default is the published mean of the healthy adult with the subcutaneous insulin of [3]."""
 
-    BW: Annotated[float, Quantity("kg", 3.0, 250.0, "body weight", "[6]: adults 86.1 +- 16.6 kg")] = 86.1
+    BW: Annotated[float, Quantity("kg", 3.0, 250.0, "body weight", "[10]: adults 86.1 +- 16.6 kg")] = 86.1
     Gb: Annotated[float, Quantity("mg/dL", 50.0, 300.0, "basal glucose", "[4]: drawn around 120")] = 120.0
     EGPb: Annotated[
         float, Quantity("mg/kg/min", 1.05, 8.0, "basal glucose production", "[4]: 2.4 in type 1 diabetes")
     ] = 2.4
     basal_u_h: Annotated[
-        float, Quantity("U/h", 0.01, 20.0, "basal insulin that holds Gb", "[6]: adults 1.252 +- 0.236 U/h")
+        float, Quantity("U/h", 0.01, 20.0, "basal insulin that holds Gb", "[10]: adults 1.252 +- 0.236 U/h")
     ] = 1.252
     VG: Annotated[float, Quantity("dL/kg", 0.5, 5.0, "volume of glucose", _TABLE)] = 1.88
     k1: Annotated[float, Quantity("1/min", 0.005, 0.6, "glucose, plasma to tissue", _TABLE)] = 0.065
@@ -124,6 +158,14 @@ class Parameters(NamedTuple):
     ka1: Annotated[float, Quantity("1/min", 0.0, 0.1, "absorption of insulin as injected", "[3]")] = 0.0018
     ka2: Annotated[float, Quantity("1/min", 0.001, 0.2, "absorption of monomeric insulin", "[3]")] = 0.0182
     ksc: Annotated[float, Quantity("1/min", 0.01, 1.0, "plasma to skin glucose", "[3]: sensor lag 10 min")] = 0.1
+    kut: Annotated[
+        float, Quantity("1/min", 0.1, 1.0, "most of its glucose that tissue takes up", "chosen, see the head")
+    ] = 1.0
+    alpha: Annotated[float, Quantity("1", 0.0, 0.003, "exercise strengthens insulin, lasting", _EXERCISE)] = 3e-4
+    beta: Annotated[float, Quantity("min", 0.0, 0.1, "exercise drives uptake at once", _EXERCISE)] = 0.01
+    gamma: Annotated[float, Quantity("L/pmol", 0.0, 1e-6, "exercise lowers half saturation", _EXERCISE)] = 1e-7
+    EGPh: Annotated[float, Quantity("mg/kg/min", 0.0, 20.0, "most that glucagon adds", "[8], unverified")] = 8.2
+    H50: Annotated[float, Quantity("mg/kg", 1e-5, 1e-2, "plasma glucagon of half effect", _HALF)] = 5.4e-4
 
 
 class Inputs(NamedTuple):
@@ -144,6 +186,12 @@ class Inputs(NamedTuple):
     production_share: Annotated[float, Quantity("1", 0.0, 3.0, "factor of glucose production", "schedule")] = 1.0
     production_added_mg_kg_min: Annotated[
         float, Quantity("mg/kg/min", 0.0, 10.0, "glucose production added, as at dawn", "schedule")
+    ] = 0.0
+    exertion_per_min: Annotated[float, Quantity("1/min", 0.0, 250.0, "exercise now: Y of [7]", "schedule")] = 0.0
+    exertion_lasting: Annotated[float, Quantity("1", 0.0, 1e6, "exercise done: Z W of [7]", "schedule")] = 0.0
+    glucagon_mg: Annotated[float, Quantity("mg", 0.0, 10.0, "injected glucagon that acts", "schedule")] = 0.0
+    unexplained_mg_kg_min: Annotated[
+        float, Quantity("mg/kg/min", -100.0, 100.0, "flow of glucose that no record explains", "schedule")
     ] = 0.0
 
 
@@ -187,52 +235,94 @@ def emptying_rate(Q: Any, D: Any, p: Parameters) -> Any:
 def production(Gp: Any, XL: Any, u: Any, p: Any) -> Any:
     """Glucose that the liver makes [mg/kg/min]."""
     own = basal_state(p).kp1 - p.kp2 * Gp - p.kp3 * u.sensitivity * XL
-    return np.maximum(u.production_share * own + u.production_added_mg_kg_min, 0.0)
+    by_glucagon = p.EGPh * u.glucagon_mg / (p.H50 * p.BW + u.glucagon_mg)
+    produced = np.maximum(u.production_share * own + u.production_added_mg_kg_min + by_glucagon, 0.0)
+    return produced + np.maximum(u.unexplained_mg_kg_min, 0.0)
 
 
 @register_jitable(forceinline=True)
-def uptake(Gt: Any, X: Any, u: Any, p: Any) -> Any:
-    """Glucose that insulin-dependent tissue takes up [mg/kg/min]."""
-    return (basal_state(p).Vm0 + p.Vmx * u.sensitivity * X) * Gt / (p.Km0 + Gt)
+def needed(Gp: Any, u: Any, p: Any) -> Any:
+    """Glucose that is taken up without insulin [mg/kg/min]."""
+    return (p.Fcns + np.maximum(-u.unexplained_mg_kg_min, 0.0)) * np.minimum(Gp / (0.05 * basal_state(p).Gp), 1.0)
 
 
-def rhs(t: Any, y: Any, u: Any, p: Any) -> tuple[Any, ...]:  # noqa: ARG001
-    """Equations (1) to (19) of [1] with the subcutaneous insulin of [3]; time in minutes."""
-    Qsto1, Qsto2, Qgut, Gp, Gt, Ip, Il, X, I1, XL, Isc1, Isc2, Gs, Q0, Qp1, Qp2 = y
-    basal = basal_state(p)
-    # a thousandth of a milligram for each kg: an empty stomach must not divide by zero
-    D = np.maximum(Q0 + u.eaten_mg, 1e-3 * p.BW)
-    emptied = u.emptying_share * emptying_rate(Qsto1 + Qsto2, D, p) * Qsto2
-    ground = p.kmax * Qsto1
-    planned_emptied = emptying_rate(Qp1 + Qp2, np.maximum(u.planned_eaten_mg, 1e-3 * p.BW), p) * Qp2
-    planned_ground = p.kmax * Qp1
-    absorbed = p.kabs * Qgut
-    produced = production(Gp, XL, u, p)
-    needed = p.Fcns * np.minimum(Gp / (0.05 * basal.Gp), 1.0)
-    excreted = p.ke1 * np.maximum(Gp - p.ke2, 0.0)
-    used = uptake(Gt, X, u, p)
-    exchanged = p.k1 * Gp - p.k2 * Gt
-    I = Ip / p.VI
-    injected = PMOL_PER_UNIT_OF_INSULIN * u.insulin_u_min / p.BW + u.own_basal * basal.insulin_pmol_kg_min
-    appearing = PMOL_PER_UNIT_OF_INSULIN / p.BW * u.appearing_u_min
-    return (
-        u.carbs_mg_min - ground,
-        ground - emptied,
-        emptied + planned_emptied + u.late_carbs_mg_min - absorbed,
-        produced + p.f / p.BW * absorbed - needed - excreted - exchanged,
-        exchanged - used,
-        p.m1 * Il + p.ka1 * Isc1 + p.ka2 * Isc2 + appearing - (p.m2 + p.m4) * Ip,
-        p.m2 * Ip - p.m1 / (1.0 - p.HEb) * Il,
-        p.p2u * (I - basal.I - X),
-        p.ki * (I - I1),
-        p.ki * (I1 - XL),
-        injected - (p.ka1 + p.kd) * Isc1,
-        p.kd * Isc1 - p.ka2 * Isc2,
-        p.ksc * (Gp - Gs),
-        0.0 * ground,
-        u.planned_mg_min - planned_ground,
-        planned_ground - planned_emptied,
-    )
+@register_jitable(forceinline=True)
+def unchanged(Gp: Any, p: Any) -> Any:  # noqa: ARG001
+    """Insulin works in hypoglycaemia as it does elsewhere [1]."""
+    return 1.0
+
+
+@register_jitable(forceinline=True)
+def strengthened(Gp: Any, p: Any) -> Any:
+    """Insulin drives more uptake in hypoglycaemia [4]."""
+    return 1.0 + p.r1 * risk(Gp / p.VG, p)
+
+
+@register_jitable(forceinline=True)
+def risk(G: Any, p: Any) -> Any:
+    """Risk of low glucose: 0 from Gb up, frozen below Gth; [4] equation A12 with Gb for the fixed 112.5 mg/dL."""
+    low = np.minimum(np.maximum(G / p.Gth, 1.0), p.Gb / p.Gth)
+    return 10.0 * (np.log(THRESHOLD * low) ** p.r2 - np.log(THRESHOLD * (p.Gb / p.Gth)) ** p.r2) ** 2
+
+
+def equations(strength: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Right-hand side, and glucose flow of the whole body, for a `strength(Gp, p)` of insulin in hypoglycaemia."""
+
+    @register_jitable(forceinline=True)
+    def uptake(Gp: Any, Gt: Any, X: Any, u: Any, p: Any) -> Any:
+        """Glucose that insulin-dependent tissue takes up [mg/kg/min]."""
+        basal = basal_state(p)
+        lasting = u.exertion_lasting * (X + basal.I)
+        insulin = p.Vmx * u.sensitivity * strength(Gp, p) * (X + p.alpha * lasting)
+        most = np.maximum(basal.Vm0 * (1.0 + p.beta * u.exertion_per_min) + insulin, 0.0)
+        half = p.Km0 * np.maximum(1.0 - p.gamma * lasting, 0.1)
+        return np.minimum(most / (half + Gt), p.kut) * Gt
+
+    def rhs(t: Any, y: Any, u: Any, p: Any) -> tuple[Any, ...]:  # noqa: ARG001
+        """Equations (1) to (19) of [1] with the subcutaneous insulin of [3]; time in minutes."""
+        Qsto1, Qsto2, Qgut, Gp, Gt, Ip, Il, X, I1, XL, Isc1, Isc2, Gs, Q0, Qp1, Qp2 = y
+        basal = basal_state(p)
+        # a thousandth of a milligram for each kg: an empty stomach must not divide by zero
+        D = np.maximum(Q0 + u.eaten_mg, 1e-3 * p.BW)
+        emptied = u.emptying_share * emptying_rate(Qsto1 + Qsto2, D, p) * Qsto2
+        ground = p.kmax * Qsto1
+        planned_emptied = emptying_rate(Qp1 + Qp2, np.maximum(u.planned_eaten_mg, 1e-3 * p.BW), p) * Qp2
+        planned_ground = p.kmax * Qp1
+        absorbed = p.kabs * Qgut
+        excreted = p.ke1 * np.maximum(Gp - p.ke2, 0.0)
+        exchanged = p.k1 * Gp - p.k2 * Gt
+        I = Ip / p.VI
+        injected = PMOL_PER_UNIT_OF_INSULIN * u.insulin_u_min / p.BW + u.own_basal * basal.insulin_pmol_kg_min
+        appearing = PMOL_PER_UNIT_OF_INSULIN / p.BW * u.appearing_u_min
+        return (
+            u.carbs_mg_min - ground,
+            ground - emptied,
+            emptied + planned_emptied + u.late_carbs_mg_min - absorbed,
+            production(Gp, XL, u, p) + p.f / p.BW * absorbed - needed(Gp, u, p) - excreted - exchanged,
+            exchanged - uptake(Gp, Gt, X, u, p),
+            p.m1 * Il + p.ka1 * Isc1 + p.ka2 * Isc2 + appearing - (p.m2 + p.m4) * Ip,
+            p.m2 * Ip - p.m1 / (1.0 - p.HEb) * Il,
+            p.p2u * (I - basal.I - X),
+            p.ki * (I - I1),
+            p.ki * (I1 - XL),
+            injected - (p.ka1 + p.kd) * Isc1,
+            p.kd * Isc1 - p.ka2 * Isc2,
+            p.ksc * (Gp - Gs),
+            0.0 * ground,
+            u.planned_mg_min - planned_ground,
+            planned_ground - planned_emptied,
+        )
+
+    def glucose_flow(y: Any, u: Any, p: Any) -> Any:
+        """What enters less what leaves the whole body [mg/min], from the fluxes of [1]."""
+        Gp, Gt, X, XL = y[3], y[4], y[7], y[9]
+        excreted = p.ke1 * np.maximum(Gp - p.ke2, 0.0)
+        not_absorbed = (1.0 - p.f) * p.kabs * y[2]
+        eaten = u.carbs_mg_min + u.planned_mg_min + u.late_carbs_mg_min
+        used = needed(Gp, u, p) + excreted + uptake(Gp, Gt, X, u, p)
+        return eaten - not_absorbed + p.BW * (production(Gp, XL, u, p) - used)
+
+    return rhs, glucose_flow
 
 
 def outputs(y: Any, p: Any) -> tuple[Any, Any, Any]:
@@ -277,36 +367,56 @@ def glucose_content(y: Any, p: Any) -> Any:
     return y[0] + y[1] + y[2] + y[14] + y[15] + p.BW * (y[3] + y[4])
 
 
-def glucose_flow(y: Any, u: Any, p: Any) -> Any:
-    """What enters less what leaves the whole body [mg/min], from the fluxes of [1]."""
-    Gp, Gt, X, XL = y[3], y[4], y[7], y[9]
-    needed = p.Fcns * np.minimum(Gp / (0.05 * basal_state(p).Gp), 1.0)
-    excreted = p.ke1 * np.maximum(Gp - p.ke2, 0.0)
-    not_absorbed = (1.0 - p.f) * p.kabs * y[2]
-    eaten = u.carbs_mg_min + u.planned_mg_min + u.late_carbs_mg_min
-    return eaten - not_absorbed + p.BW * (production(Gp, XL, u, p) - needed - excreted - uptake(Gt, X, u, p))
+class Hypoglycemia(NamedTuple):
+    """What `S2013` has beyond `Parameters`."""
+
+    r1: Annotated[float, Quantity("1", 0.0, 5.0, "low glucose strengthens insulin", _RISK)] = 1.4407
+    r2: Annotated[float, Quantity("1", 0.5, 1.5, "shape of the risk of low glucose", _RISK)] = 0.8124
+    Gth: Annotated[float, Quantity("mg/dL", 50.0, 70.0, "glucose below which the risk is frozen", "[4]")] = THRESHOLD
 
 
-MODEL = OdeModel(
-    name="uva_padova_t1d",
-    title="UVA/Padova type 1 diabetes",
-    organ="glucose",
-    time_unit="min",
-    states=STATES,
-    output_states=OUTPUTS,
-    parameters=Parameters,
-    inputs=Inputs,
-    rhs=rhs,
-    outputs=outputs,
-    steady_state=steady_state,
-    basal_inputs=basal_inputs,
-    restart=restart,
-    signed_states=("X",),
-    balances=(Balance("glucose", glucose_content, glucose_flow),),
-    references=(
-        "Dalla Man, Rizza, Cobelli 2007, IEEE Trans Biomed Eng 54(10):1740, doi 10.1109/TBME.2007.893506",
-        "Dalla Man, Camilleri, Cobelli 2006, IEEE Trans Biomed Eng 53(12):2472, doi 10.1109/TBME.2006.883792",
-        "Dalla Man, Raimondo, Rizza, Cobelli 2007, J Diabetes Sci Technol 1(3):323",
-        "Dalla Man et al. 2014, J Diabetes Sci Technol 8(1):26",
-    ),
+def _joined(name: str, *parts: Any) -> Any:
+    """A named tuple type with the fields of all parts, in their order, with their notes and defaults."""
+    notes = {field: note for part in parts for field, note in part.__annotations__.items()}
+    defaults = [part._field_defaults[field] for part in parts for field in part._fields]
+    joined = namedtuple(name, notes, defaults=defaults, module=__name__)  # type: ignore[misc]
+    joined.__annotations__ = notes
+    return joined
+
+
+Parameters2013 = _joined("Parameters2013", Parameters, Hypoglycemia)
+
+
+def _model(name: str, title: str, parameters: type, strength: Callable[[Any, Any], Any]) -> OdeModel:
+    rhs, glucose_flow = equations(strength)
+    return OdeModel(
+        name=name,
+        title=title,
+        organ="glucose",
+        time_unit="min",
+        states=STATES,
+        output_states=OUTPUTS,
+        parameters=parameters,
+        inputs=Inputs,
+        rhs=rhs,
+        outputs=outputs,
+        steady_state=steady_state,
+        basal_inputs=basal_inputs,
+        restart=restart,
+        signed_states=("X",),
+        balances=(Balance("glucose", glucose_content, glucose_flow),),
+        references=(
+            "Dalla Man, Rizza, Cobelli 2007, IEEE Trans Biomed Eng 54(10):1740, doi 10.1109/TBME.2007.893506",
+            "Dalla Man, Camilleri, Cobelli 2006, IEEE Trans Biomed Eng 53(12):2472, doi 10.1109/TBME.2006.883792",
+            "Dalla Man, Raimondo, Rizza, Cobelli 2007, J Diabetes Sci Technol 1(3):323",
+            "Dalla Man et al. 2014, J Diabetes Sci Technol 8(1):26, doi 10.1177/1932296813514502",
+            "Visentin et al. 2018, J Diabetes Sci Technol 12(2):273, doi 10.1177/1932296818757747",
+            "Dalla Man, Breton, Cobelli 2009, J Diabetes Sci Technol 3(1):56, doi 10.1177/193229680900300107",
+        ),
+    )
+
+
+MODEL = _model("uva_padova_t1d", "UVA/Padova type 1 diabetes", Parameters, unchanged)
+S2013 = _model(
+    "uva_padova_t1d_2014", "UVA/Padova type 1 diabetes, stronger insulin in hypoglycaemia", Parameters2013, strengthened
 )

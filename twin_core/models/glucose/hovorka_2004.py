@@ -152,6 +152,9 @@ class Inputs(NamedTuple):
     ] = 0.0
     sensitivity: Annotated[float, Quantity("1", 0.05, 10.0, "factor of insulin's action", "schedule")] = 1.0
     production_share: Annotated[float, Quantity("1", 0.0, 3.0, "factor of glucose production", "schedule")] = 1.0
+    unexplained_mg_kg_min: Annotated[
+        float, Quantity("mg/kg/min", -100.0, 100.0, "flow of glucose that no record explains", "schedule")
+    ] = 0.0
     production_added_mg_kg_min: Annotated[
         float, Quantity("mg/kg/min", 0.0, 10.0, "glucose production added, as at dawn", "schedule")
     ] = 0.0
@@ -233,8 +236,8 @@ def fluxes(y: Any, u: Any, p: Any) -> Fluxes:
     own = np.maximum(basal.EGP0 * (1.0 - u.sensitivity * x3), 0.0) * (1.0 + p.p1 * EEf + p.p2 * EEh)
     enough = np.minimum(G / p.G01, 1.0)
     return Fluxes(
-        produced=u.production_share * own + u.production_added_mg_kg_min,
-        taken_up=_uptake_without_insulin(G, p),
+        produced=u.production_share * own + u.production_added_mg_kg_min + np.maximum(u.unexplained_mg_kg_min, 0.0),
+        taken_up=_uptake_without_insulin(G, p) + np.maximum(-u.unexplained_mg_kg_min, 0.0) * enough,
         excreted=_excretion(G, p),
         to_tissue=u.sensitivity * x1 * Q1,
         to_plasma=p.k12 * Q2,
