@@ -5,12 +5,16 @@ Amounts are mg, volumes L, times h, concentrations mg/L. Variability between peo
 parameter is the typical value times exp(eta), eta ~ N(0, omega), omega a variance on the log scale.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from twin_core.domain.errors import BadInput, OutOfRange, UnknownName
+from twin_core.domain.history import FloatArray
 from twin_core.domain.models import Quantity
 
 
@@ -36,6 +40,12 @@ _DISPOSITION = {
 ABSORPTION = ("k_a_h", "lag_h", "F")
 """The parameters of first-order absorption; `lag_h` is 0 and `F` is 1 where a model does not name them."""
 
+STAGES = "stages"
+"""Optional parameter: absorption passes through a chain of so many stages, each left at rate `k_a_h` (Erlang)."""
+
+METABOLITE_PARAMETERS = ("formation_L_h", "k_transit_h", "CL_L_h", "V1_L", "Q2_L_h", "V2_L")
+"""Of a metabolite; without `k_transit_h` it forms at once, without `Q2_L_h` it has one compartment."""
+
 _ENGINE = "limit of the linear engine, not of physiology"
 PK_QUANTITIES: Mapping[str, Quantity] = {
     "CL_L_h": Quantity("L/h", 0.0, 1e5, "clearance", _ENGINE),
@@ -47,6 +57,9 @@ PK_QUANTITIES: Mapping[str, Quantity] = {
     "k_a_h": Quantity("1/h", 1e-6, 1e4, "absorption rate", _ENGINE),
     "lag_h": Quantity("h", 0.0, 1e3, "time from swallowing to the start of absorption", _ENGINE),
     "F": Quantity("1", 0.0, 10.0, "exposure relative to the intravenous or reference dose", _ENGINE),
+    "stages": Quantity("1", 1.0, 20.0, "stages of absorption, a whole number", _ENGINE),
+    "formation_L_h": Quantity("L/h", 0.0, 1e5, "part of the parent's clearance that forms a metabolite", _ENGINE),
+    "k_transit_h": Quantity("1/h", 1e-6, 1e4, "rate of leaving the transit stage to a metabolite", _ENGINE),
 }
 """Every parameter that a linear model can have. `F` above 1 is relative exposure, not bioavailability."""
 
@@ -81,6 +94,9 @@ class Dose:
     steady_state
         Whether the same dose was given every `interval_h` since ever before `time_h`. Such lines add up
         (NONMEM's SS=2), so that two lines make a steady state of unequal morning and evening doses.
+    reset
+        Whether the body is emptied just before `time_h` (NONMEM's EVID=4, or EVID=3 with `amount_mg` 0; SS=1 with
+        `steady_state`): whatever lines of an earlier `time_h` gave, or would still give, counts no more.
     """
 
     time_h: float
@@ -90,6 +106,7 @@ class Dose:
     interval_h: float | None = None
     additional: int = 0
     steady_state: bool = False
+    reset: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.amount_mg <= 1e9:
@@ -208,6 +225,60 @@ class NoTarget:
 Target: TypeAlias = TargetBand | NoTarget
 
 
+@dataclass(frozen=True, kw_only=True)
+class Metabolite:
+    """What a part of a drug becomes, where a published model follows it.
+
+    Attributes
+    ----------
+    mass_ratio
+        mg of metabolite from 1 mg of drug: the ratio of their molar masses.
+    individual
+        From all covariates (by name) to the typical parameters of `METABOLITE_PARAMETERS` (by name).
+    """
+
+    name: str
+    title: str
+    mass_ratio: float
+    typical: tuple[TypicalValue, ...]
+    individual: Callable[[Mapping[str, float]], dict[str, float]]
+    omega: Mapping[str, float]
+    residual: ResidualError
+
+
+EffectCourse: TypeAlias = Callable[
+    [Mapping[str, ArrayLike], Mapping[str, ArrayLike], Sequence[Dose], ArrayLike], FloatArray
+]
+"""From the drug's parameters, the effect's parameters, doses and times [h] to `(n_people, n_times)`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What a drug does, where it is dosed by its effect rather than by its level.
+
+    Attributes
+    ----------
+    course
+        The effect in time.
+    low, high
+        Where it should be, both ends in.
+    individual
+        From all covariates (by name) to the typical parameters of the effect (by name).
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    typical: tuple[TypicalValue, ...]
+    individual: Callable[[Mapping[str, float]], dict[str, float]]
+    omega: Mapping[str, float]
+    residual: ResidualError
+    low: float
+    high: float
+    target_source: str
+    course: EffectCourse
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Regimen:
     """A way of dosing that a page can start with."""
@@ -230,6 +301,18 @@ class Drug:
         What a page accepts as one dose [mg]: guards against slips of the keyboard, recommends nothing.
     verified
         Whether every number was checked in the paper itself; `note` says what was done instead.
+    substance
+        What several models of one drug share; empty where the drug has one model.
+    omega_covariances
+        Covariances of eta by pairs of parameters, on the log scale; a pair not named is independent.
+    iov
+        Variances between occasions of one person by parameter, on the log scale.
+    follows
+        Parameters that have the eta of another one: eta of `follows[name]` multiplies `name` too.
+    relative_exposure
+        Whether `F` is exposure relative to a reference, which may exceed 1, and not bioavailability.
+    level_unit, levels_per_mg_l
+        The unit in which laboratories report levels, and how many of it are 1 mg/L.
     """
 
     name: str
@@ -248,6 +331,38 @@ class Drug:
     references: tuple[str, ...]
     verified: bool
     note: str
+    substance: str = ""
+    omega_covariances: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    iov: Mapping[str, float] = field(default_factory=dict)
+    follows: Mapping[str, str] = field(default_factory=dict)
+    relative_exposure: bool = False
+    level_unit: str = "mg/L"
+    levels_per_mg_l: float = 1.0
+    metabolites: tuple[Metabolite, ...] = ()
+    effect: Effect | None = None
+
+    @property
+    def of_substance(self) -> str:
+        """What this is a model of."""
+        return self.substance or self.name
+
+    def omega_matrix(self) -> tuple[tuple[str, ...], FloatArray]:
+        """The parameters that vary, and the covariance of their eta."""
+        names = tuple(self.omega)
+        matrix = np.diag([self.omega[name] for name in names]).reshape(len(names), len(names))
+        for (one, other), covariance in self.omega_covariances.items():
+            row, column = names.index(one), names.index(other)
+            matrix[row, column] = matrix[column, row] = covariance
+        return names, matrix
+
+    def person(self, typical: Mapping[str, ArrayLike], eta: Mapping[str, ArrayLike]) -> dict[str, ArrayLike]:
+        """Parameters of people with `eta` (by the names of `omega`), each a number or of shape `(n_people,)`."""
+        unknown = [name for name in eta if name not in self.omega]
+        if unknown:
+            raise UnknownName(f"eta of {self.name}", unknown[0], self.omega)
+        shared = {name: eta[leader] for name, leader in self.follows.items() if leader in eta}
+        factors = {name: np.exp(np.asarray(value)) for name, value in {**eta, **shared}.items()}
+        return {name: value * factors[name] if name in factors else value for name, value in typical.items()}
 
     def covariates_with(self, values: Mapping[str, float]) -> dict[str, float]:
         """The default covariates with some replaced; an unknown name or a value out of range is refused."""

@@ -33,6 +33,18 @@ class TwinVersion:
     """JSON: model name, parameters, posterior, metrics."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class SavedScenario:
+    """A plan that somebody kept for a person; its id tells nothing, so that it may stand in a link."""
+
+    scenario_id: str
+    person_id: str
+    name: str
+    """What the screen calls it, such as `A`; one of a person's scenarios has a name."""
+    plan: Mapping[str, float]
+    """Amounts, and times in minutes from whenever the plan is looked at."""
+
+
 class Store(Protocol):
     """Where people, their records and their twins are kept. Every call names its viewer.
 
@@ -50,7 +62,7 @@ class Store(Protocol):
         """One person."""
 
     def remove_person(self, viewer: Viewer, person_id: str) -> None:
-        """Remove a person with all records, reports and twins."""
+        """Remove a person with all records, reports, twins and scenarios."""
 
     def append(
         self, viewer: Viewer, person_id: str, readings: Sequence[GlucoseReading], events: Sequence[Event]
@@ -80,6 +92,18 @@ class Store(Protocol):
 
     def latest_twin(self, viewer: Viewer, person_id: str) -> TwinVersion | None:
         """The newest twin, or None."""
+
+    def twins(self, viewer: Viewer, person_id: str) -> tuple[TwinVersion, ...]:
+        """All twins of a person, oldest first."""
+
+    def save_scenario(self, viewer: Viewer, scenario: SavedScenario) -> None:
+        """Keep a plan; one of the same name is replaced, and its id is gone."""
+
+    def scenarios(self, viewer: Viewer, person_id: str) -> tuple[SavedScenario, ...]:
+        """A person's saved plans, by name."""
+
+    def remove_scenario(self, viewer: Viewer, person_id: str, scenario_id: str) -> None:
+        """Remove a saved plan; `UnknownName` if the person has none of that id."""
 
     def preference(self, viewer: Viewer, name: str) -> str | None:
         """A display preference of this viewer, such as `unit`; None when never set."""

@@ -139,7 +139,8 @@ def _line(corners: Corners, reference: FloatArray) -> FloatArray:
     """A line's prediction at each reference, straight on beyond the last corner."""
     x, y = np.array(corners, dtype=np.float64).T
     slope = (y[-1] - y[-2]) / (x[-1] - x[-2])
-    return np.where(reference > x[-1], y[-1] + slope * (reference - x[-1]), np.interp(reference, x, y))
+    beyond = y[-1] + slope * (reference - x[-1])
+    return np.asarray(np.where(reference > x[-1], beyond, np.interp(reference, x, y)), dtype=np.float64)
 
 
 def _clarke(r: FloatArray, p: FloatArray) -> NDArray[np.str_]:

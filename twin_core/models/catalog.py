@@ -3,10 +3,46 @@
 from twin_core.domain.drugs import Drug
 from twin_core.domain.models import OdeModel
 from twin_core.models.glucose import dalla_man_2007, dalla_man_2014, edes, hovorka_2004
-from twin_core.models.pk.drugs import caffeine, metformin, vancomycin
+from twin_core.models.pk.drugs import (
+    busulfan,
+    caffeine,
+    gentamicin,
+    metformin,
+    midazolam,
+    paracetamol,
+    paracetamol_metabolites,
+    semaglutide,
+    tacrolimus,
+    vancomycin,
+    vancomycin_buelga,
+    warfarin,
+)
 
-MODELS: tuple[OdeModel, ...] = (dalla_man_2014.MODEL, hovorka_2004.MODEL, dalla_man_2007.MODEL, edes.MODEL)
+MODELS: tuple[OdeModel, ...] = (
+    dalla_man_2014.MODEL,
+    dalla_man_2014.S2013,
+    hovorka_2004.MODEL,
+    dalla_man_2007.MODEL,
+    edes.MODEL,
+)
 """Systems of differential equations, by organ."""
 
-DRUGS: tuple[Drug, ...] = (vancomycin.DRUG, caffeine.DRUG, metformin.DRUG)
+_DOSED_BY_LEVEL = (
+    vancomycin.DRUG,
+    vancomycin_buelga.DRUG,
+    gentamicin.DRUG,
+    tacrolimus.DRUG,
+    busulfan.DRUG,
+)
+_DOSED_BY_EFFECT = (
+    warfarin.DRUG,
+    paracetamol.DRUG,
+    paracetamol_metabolites.DRUG,
+    midazolam.DRUG,
+    caffeine.DRUG,
+    metformin.DRUG,
+    semaglutide.DRUG,
+)
+
+DRUGS: tuple[Drug, ...] = (*_DOSED_BY_LEVEL, *_DOSED_BY_EFFECT)
 """Drugs with a published population model."""
