@@ -25,6 +25,7 @@ class Case(NamedTuple):
 
 CASES = (
     Case("mechanistic", "benchmarks.mechanistic"),
+    Case("sensitivity", "benchmarks.sensitivity"),
     Case("forecast_latency", "benchmarks.forecast_latency"),
     Case("import", "benchmarks.import_t1d_uom", ("sample_data/t1d_uom",)),
     Case("start_up", "benchmarks.start_up"),

@@ -1,5 +1,6 @@
 """What a person at the screen waits for: the first graph, its bytes, and a slider's curve."""
 
+import re
 import statistics
 import tempfile
 import time
@@ -12,6 +13,10 @@ from tests.browser.serving import SWITCHES, browser_path, serving
 
 PRESSES = 50
 LOADS = 5
+PLANS = 20
+MOVED = ("carbs_g", "bolus_u", "basal_percent", "exercise_min")
+QUIET_MS = 140.0
+"""How long the browser waits after the last press before it asks for the exact model (assets/what_if.js)."""
 _DRAWN = "document.querySelector('#{graph} .js-plotly-plot .scatterlayer .trace') !== null"
 _WATCH = """
 () => {
@@ -29,6 +34,21 @@ _WATCH = """
 """
 
 
+_WATCH_ANSWERS = """
+() => {
+    const words = document.getElementById('plan-gap');
+    window.answers = [];
+    let pressed = null;
+    document.addEventListener('keydown', () => { pressed = performance.now(); }, true);
+    new MutationObserver(() => {
+        if (pressed === null || !/at most/.test(words.textContent)) return;
+        window.answers.push([performance.now() - pressed, words.textContent]);
+        pressed = null;
+    }).observe(words, { childList: true, characterData: true, subtree: true });
+}
+"""
+
+
 def main() -> None:
     """Print the first-graph time and bytes, and the latency from key press to painted curve."""
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as served, sync_playwright() as playwright:
@@ -42,9 +62,30 @@ def main() -> None:
         p95 = latencies[max(0, round(0.95 * len(latencies)) - 1)]
         print(f"/what-if, {len(latencies)} key presses to painted curve: median {statistics.median(latencies):.0f} ms, "
               f"p95 {p95:.0f} ms, longest {latencies[-1]:.0f} ms")  # fmt: skip
+        settled, gaps = _settled(browser, served.url)
+        print(f"/what-if, {len(settled)} plans: exact model and tables {statistics.median(settled):.0f} ms after the "
+              f"{QUIET_MS:.0f} ms of quiet, longest {max(settled):.0f}; preview at most {max(gaps):.0f} mg/dL "
+              "away")  # fmt: skip
         browser.close()
         megabytes = psutil.Process(served.pid).memory_info().rss / 1e6
         print(f"web process after that, its models compiled: {megabytes:.0f} MB resident")
+
+
+def _settled(browser: Browser, url: str) -> tuple[list[float], list[float]]:
+    """How long after the quiet the exact answer is there [ms], and the gap that it says [mg/dL]."""
+    page = browser.new_page()
+    page.goto(f"{url}/what-if")
+    page.wait_for_function(_DRAWN.format(graph="what-if-graph"))
+    page.evaluate(_WATCH_ANSWERS)
+    for number in range(PLANS):
+        page.locator(f"#plan-{MOVED[number % len(MOVED)]}").focus()
+        for _ in range(3):
+            page.keyboard.press("ArrowLeft" if number // len(MOVED) % 2 else "ArrowRight")
+        page.wait_for_function("count => window.answers.length >= count", arg=number + 1)
+    answers = page.evaluate("window.answers")
+    page.close()
+    gaps = [float(re.findall(r"at most ([0-9.]+)", words)[0]) for _, words in answers]
+    return [float(waited) - QUIET_MS for waited, _ in answers], gaps
 
 
 def _first_graph(browser: Browser, url: str) -> tuple[float, float, int, int]:

@@ -9,7 +9,7 @@ from twin_core.domain.errors import DamagedArtifact, OutOfRange
 from twin_core.domain.history import BasalRate, Bolus, FloatArray, History, LongActingDose, Meal, Therapy
 from twin_core.inference.map_fit import TooLittleData, fit_twin, mean_basal_u_h
 from twin_core.inference.priors import population_prior
-from twin_core.inference.segments import segments_of
+from twin_core.inference.segments import days_of
 from twin_core.inference.twin import FittedTwin, TwinKind, population_twin
 from twin_core.models.glucose.dalla_man_2014 import MODEL, Parameters
 from twin_core.solve.compiled import kernel_of
@@ -91,7 +91,7 @@ def test_the_fit_meets_the_readings_and_beats_the_population(twins: dict[int, Fi
     for seed, twin in twins.items():
         assert twin.metrics is not None
         assert twin.metrics.rmse_mg_dl < 8.0
-        assert twin.metrics.n_readings == 288
+        assert twin.metrics.n_readings == 289
         assert twin.metrics.coverage_90_percent > 85.0
         people = population_twin(body_weight_kg=WEIGHT_KG, basal_u_h=BASAL_U_H)
         truth = sensed(virtual_person(seed), day())
@@ -201,13 +201,13 @@ def test_the_mean_basal_is_that_of_pump_and_pen() -> None:
     assert mean_basal_u_h(Therapy(), start_min=0.0, end_min=1440.0) == 0.0
 
 
-def test_segments_break_at_gaps_and_after_a_day_and_thin_a_fast_sensor() -> None:
+def test_stretches_break_at_gaps_and_at_four_in_the_morning_and_thin_a_fast_sensor() -> None:
     minutes = np.concatenate((np.arange(0.0, 600.0), np.arange(700.0, 3000.0, 5.0), [3100.0]))
     history = History(cgm_time_min=minutes, cgm_mg_dl=np.full(len(minutes), 120.0))
-    segments = segments_of(history, start_min=0.0, end_min=4000.0)
-    assert [segment.time_min[0] for segment in segments] == [0.0, 700.0, 2145.0]
+    days = days_of(history, start_min=0.0, end_min=4000.0)
+    segments = [segment for day in days for segment in day.segments]
+    assert [segment.time_min[0] for segment in segments] == [0.0, 240.0, 700.0, 1680.0]
     assert np.diff(segments[0].time_min).min() >= 4.5
-    assert all(segment.time_min[-1] - segment.time_min[0] <= 1440.0 for segment in segments)
 
 
 def test_the_population_twin_is_labelled_and_draws_the_spread_between_people() -> None:

@@ -7,10 +7,12 @@ One compartment with absorption, typical CL 4 L/h, V 70 L, k_a 1 1/h, variances 
 import numpy as np
 import pytest
 
+from twin_core.domain.dosing import Candidate, Level
 from twin_core.domain.drugs import Dose, ErrorForm, Exposure, ResidualError, Route, Structure, TargetBand
 from twin_core.domain.errors import BadInput, OutOfRange, UnknownName
-from twin_core.inference.dose_search import Candidate, exposure_at_steady_state, ranked
-from twin_core.inference.pk_fit import Level, PkFit, Population, fit_pk
+from twin_core.inference.dose_search import exposure_at_steady_state, ranked
+from twin_core.inference.pk_fit import PkFit, fit_pk
+from twin_core.inference.pk_population import Population
 
 POPULATION = Population(
     structure=Structure.ONE_COMPARTMENT,
