@@ -1,9 +1,14 @@
 /* The preview of /what-if: interpolates the twin's precomputed response while a slider is dragged.
-   No network, no model: tables of differences [mg/dL] on nodes, from the server (plan-preview). */
+   No network, no model: tables of differences [mg/dL] on nodes, from the server (plan-preview). Each table is exact
+   on its nodes as long as only what it is about has moved since the server answered. */
 (function () {
   "use strict";
   const QUIET_MS = 140;
   const STEP_MIN = 5;
+  const NAMES = [
+    "carbs_g", "carbs_in_min", "bolus_u", "bolus_in_min", "basal_percent",
+    "exercise_min", "exercise_percent", "exercise_in_min",
+  ];
   let timer = null;
   let run = 0;
 
@@ -23,6 +28,10 @@
     return mix(rows[i], rows[i + 1], share);
   }
 
+  function less(a, b) {
+    return a.map((v, k) => v - b[k]);
+  }
+
   function shifted(curve, delayMin) {
     return curve.map(function (_, k) {
       const at = k + 1 - delayMin / STEP_MIN; /* curve[k] is at (k + 1) steps; 0 before the action */
@@ -34,16 +43,23 @@
     });
   }
 
+  function exercise(p, minutes, percent) {
+    const byMinutes = p.exercise.map((row) => between(row, p.exercisePercentNodes, percent));
+    return between(byMinutes, p.exerciseNodes, minutes);
+  }
+
   function response(p, plan) {
-    const withBolus = p.joint.map((row) => between(row, p.bolusNodes, plan.bolus_u));
-    const noBolus = p.joint.map((row) => row[0]);
-    const meal = between(noBolus, p.carbsNodes, plan.carbs_g);
-    const both = between(withBolus, p.carbsNodes, plan.carbs_g);
-    const bolus = both.map((v, k) => v - meal[k]);
+    const was = p.plan;
+    const neither = p.joint[0][0];
+    const meal = between(p.joint.map((row) => row[0]), p.carbsNodes, plan.carbs_g);
+    const both = between(p.joint.map((row) => between(row, p.bolusNodes, plan.bolus_u)), p.carbsNodes, plan.carbs_g);
+    const m = shifted(less(meal, neither), plan.carbs_in_min - was.carbs_in_min);
+    const b = shifted(less(both, meal), plan.bolus_in_min - was.bolus_in_min);
     const basal = between(p.basal, p.basalNodes, plan.basal_percent);
-    const m = shifted(meal, plan.carbs_in_min - p.mealAt);
-    const b = shifted(bolus, plan.bolus_in_min - p.bolusAt);
-    return p.baseline.map((v, k) => Math.min(400, Math.max(40, v + m[k] + b[k] + basal[k])));
+    const before = exercise(p, was.exercise_min, was.exercise_percent);
+    const moved = exercise(p, plan.exercise_min, plan.exercise_percent);
+    const e = less(shifted(moved, plan.exercise_in_min - was.exercise_in_min), before);
+    return p.baseline.map((v, k) => Math.min(400, Math.max(40, v + neither[k] + m[k] + b[k] + basal[k] + e[k])));
   }
 
   function label(name, value) {
@@ -51,24 +67,38 @@
     if (text) text.textContent = value + text.textContent.replace(/^-?[\d.]+/, "");
   }
 
+  function draw(curve, perUnit) {
+    const graph = document.querySelector("#what-if-graph .js-plotly-plot");
+    const place = graph && graph.data ? graph.data.findIndex((trace) => trace.name === "preview") : -1;
+    if (place >= 0) window.Plotly.restyle(graph, { y: [curve.map((v) => v * perUnit)] }, [place]);
+  }
+
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     whatIf: {
-      preview: function (carbs, carbsIn, bolus, bolusIn, basal, p) {
-        const plan = { carbs_g: +carbs, carbs_in_min: +carbsIn, bolus_u: +bolus, bolus_in_min: +bolusIn, basal_percent: +basal };
-        Object.entries(plan).forEach(([name, value]) => label(name, value));
-        const curve = response(p, plan);
-        const graph = document.querySelector("#what-if-graph .js-plotly-plot");
-        if (graph && graph.data) {
-          const last = graph.data.length - 1;
-          window.Plotly.restyle(graph, { y: [curve.map((v) => v * p.perUnit)] }, [last]);
-        }
+      preview: function (...given) {
+        const p = given[NAMES.length];
+        const plan = Object.fromEntries(NAMES.map((name, i) => [name, +given[i]]));
+        NAMES.forEach((name) => label(name, plan[name]));
+        const curve = p && p.baseline.length ? response(p, plan) : [];
+        draw(curve, p ? p.perUnit : 1);
         window.dash_clientside.set_props("plan-gap", { children: "Preview. The exact model follows when you let go." });
         clearTimeout(timer);
         timer = setTimeout(function () {
+          timer = null;
           run += 1;
-          window.dash_clientside.set_props("plan-settled", { data: { run: run, preview: curve } });
+          const settled = { run: run, preview: curve, now: p ? p.now : null };
+          window.dash_clientside.set_props("plan-settled", { data: settled });
         }, QUIET_MS);
         return performance.now();
+      },
+      /* Time goes on, but never under somebody's hand. */
+      tick: function (ticks) {
+        return timer === null ? ticks : window.dash_clientside.no_update;
+      },
+      copy: function (clicks, href) {
+        if (!clicks || !navigator.clipboard) return "The link can be copied from its context menu.";
+        navigator.clipboard.writeText(window.location.origin + href);
+        return "The link is copied.";
       },
     },
   });

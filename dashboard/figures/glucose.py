@@ -1,11 +1,12 @@
 """Figures of glucose over time: measured, forecast, what-if, and the plasma insulin below them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from dashboard.theme.display import Screen
 from dashboard.theme.plots import Figure, axis, base_layout, translucent
+from dashboard.theme.scenario_lines import SCENARIO_LINES
 from twin_core.domain.forecasts import QUANTILE_LEVELS, Forecast
 from twin_core.domain.history import FloatArray, History, Therapy
 from twin_core.domain.units import GlucoseUnit
@@ -13,6 +14,8 @@ from twin_core.domain.units import GlucoseUnit
 TARGET_MG_DL = (70.0, 180.0)
 TODAY_TRACES = ("p95", "p05", "p75", "p25", "median", "measured", "carbs", "insulin", "bolus")
 WHAT_IF_TRACES = ("p95", "p05", "baseline", "measured", "what_if_p95", "what_if_p05", "exact", "preview")
+_LETTER_AT = {"A": 0.50, "B": 0.64, "C": 0.78, "D": 0.92}
+"""Where along its curve a scenario's letter stands, so that letters of close curves do not cover each other."""
 _CEILINGS_MG_DL = (250.0, 300.0, 350.0, 400.0)
 
 
@@ -29,11 +32,11 @@ def today_figure(
     times = screen.times(forecast.origin_min + forecast.horizons_min)
     bands = _bands(forecast, times, screen)
     median = _median(times, screen.glucose(forecast.median_mg_dl), screen)
-    data = [*bands, median, _measured(*measured, screen), *_therapy(history.therapy, insulin, start_min, screen)]
-    ceiling = _ceiling(measured[1], forecast.quantiles_mg_dl[:, -1])
+    data = [*bands, median, measured_trace(*measured, screen), *_therapy(history.therapy, insulin, start_min, screen)]
+    ceiling = ceiling_of(measured[1], forecast.quantiles_mg_dl[:, -1])
     layout = base_layout(screen.colours) | {
-        "xaxis": _time_axis(start_min, end_min, screen, anchor="y2"),
-        "yaxis": _glucose_axis(ceiling, screen, domain=[0.34, 1.0]),
+        "xaxis": time_axis(start_min, end_min, screen, anchor="y2"),
+        "yaxis": glucose_axis(ceiling, screen, domain=[0.34, 1.0]),
         "yaxis2": axis(
             screen.colours,
             domain=[0.0, 0.22],
@@ -41,43 +44,99 @@ def today_figure(
             range=[0.0, 1.35 * _peak(insulin)],
             nticks=3,
         ),
-        "shapes": [_target_band(screen), _now_rule(now_min, screen)],
+        "shapes": [target_band(screen), now_rule(now_min, screen)],
         "uirevision": "today",
     }
     return {"data": data, "layout": layout}
 
 
 def what_if_figure(
-    history: History, baseline: Forecast, now_min: float, planned_mg_dl: FloatArray, screen: Screen
+    history: History,
+    baseline: Forecast,
+    now_min: float,
+    planned_mg_dl: FloatArray,
+    screen: Screen,
+    *,
+    scenarios: Mapping[str, FloatArray] | None = None,
+    second_mg_dl: FloatArray | None = None,
 ) -> Figure:
-    """The forecast as it stands, and the same with the actions of the plan.
+    """The next hours as they stand, and the same with the actions of the plan.
 
     Parameters
     ----------
     planned_mg_dl
-        Shape `(n_horizons, n_levels)`: the quantiles with the plan [mg/dL].
+        Shape `(n_horizons, n_levels)`: the quantiles with the plan [mg/dL]; empty for a withheld forecast.
+    scenarios
+        Central curves of saved scenarios by name, each of shape `(n_horizons,)`.
+    second_mg_dl
+        Shape `(n_horizons,)`: the central curve of another structure with the plan.
 
     Notes
     -----
-    Traces stand in the order of `WHAT_IF_TRACES`; the browser moves the last one while a slider is dragged.
+    Traces stand in the order of `WHAT_IF_TRACES`, then the other structure and the scenarios; the browser moves
+    the preview while a slider is dragged.
     """
-    start_min, end_min = now_min - 120.0, now_min + 245.0
+    start_min = now_min - 120.0
+    end_min = now_min + float(np.max(baseline.horizons_min, initial=240.0)) + 5.0
     recent = history.cgm_time_min >= start_min
     times = screen.times(baseline.origin_min + baseline.horizons_min)
     data = [
         *_bands(baseline, times, screen)[:2],
         _median(times, screen.glucose(baseline.median_mg_dl), screen) | {"name": "without the plan"},
-        _measured(history.cgm_time_min[recent], history.cgm_mg_dl[recent], screen),
+        measured_trace(history.cgm_time_min[recent], history.cgm_mg_dl[recent], screen),
         *_planned(times, planned_mg_dl, screen),
+        *([] if second_mg_dl is None else [_second(times, second_mg_dl, screen)]),
+        *(_scenario(name, times, median, screen) for name, median in (scenarios or {}).items()),
     ]
-    ceiling = _ceiling(history.cgm_mg_dl[recent], baseline.quantiles_mg_dl[:, -1], planned_mg_dl[:, -1])
+    medians = [*(scenarios or {}).values(), *([] if second_mg_dl is None else [second_mg_dl])]
+    ceiling = ceiling_of(history.cgm_mg_dl[recent], baseline.quantiles_mg_dl[:, -1], planned_mg_dl[:, -1], *medians)
     layout = base_layout(screen.colours) | {
-        "xaxis": _time_axis(start_min, end_min, screen),
-        "yaxis": _glucose_axis(max(ceiling, 300.0), screen),
-        "shapes": [_target_band(screen), _now_rule(now_min, screen)],
+        "xaxis": time_axis(start_min, end_min, screen),
+        "yaxis": glucose_axis(max(ceiling, 300.0), screen),
+        "shapes": [target_band(screen), now_rule(now_min, screen)],
+        "annotations": [_letter(name, times, median, screen) for name, median in (scenarios or {}).items()],
         "uirevision": "what-if",
     }
     return {"data": data, "layout": layout}
+
+
+def _second(times: list[str], median_mg_dl: FloatArray, screen: Screen) -> Figure:
+    """Another structure's curve: thin, with a ring every half an hour."""
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "other structure",
+        "x": times[5::6],
+        "y": screen.glucose(median_mg_dl)[5::6],
+        "line": {"color": screen.colours.what_if, "width": 1, "shape": "spline"},
+        "marker": {"symbol": "circle-open", "size": 7, "color": screen.colours.what_if},
+    }
+
+
+def _scenario(name: str, times: list[str], median_mg_dl: FloatArray, screen: Screen) -> Figure:
+    """A saved scenario's curve in its own dashes."""
+    line = SCENARIO_LINES[name]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": f"scenario {name}",
+        "x": times,
+        "y": screen.glucose(median_mg_dl),
+        "line": {"color": line.colour(screen.colours), "width": 2, "dash": line.plotly_dash},
+    }
+
+
+def _letter(name: str, times: list[str], median_mg_dl: FloatArray, screen: Screen) -> Figure:
+    """A saved scenario's letter on its curve."""
+    place = int(_LETTER_AT[name] * (len(times) - 1))
+    return {
+        "text": f"<b>{name}</b>",
+        "x": times[place],
+        "y": screen.glucose(median_mg_dl)[place],
+        "yshift": 10,
+        "showarrow": False,
+        "font": {"color": SCENARIO_LINES[name].colour(screen.colours), "size": 15},
+    }
 
 
 def _planned(times: list[str], planned_mg_dl: FloatArray, screen: Screen) -> list[Figure]:
@@ -128,7 +187,8 @@ def _median(times: list[str], values: Sequence[float | None], screen: Screen) ->
     }
 
 
-def _measured(time_min: FloatArray, glucose_mg_dl: FloatArray, screen: Screen) -> Figure:
+def measured_trace(time_min: FloatArray, glucose_mg_dl: FloatArray, screen: Screen) -> Figure:
+    """Readings as dots; low ones as diamonds, high ones as squares."""
     low, high = TARGET_MG_DL
     colours = screen.colours
     below, above = glucose_mg_dl < low, glucose_mg_dl > high
@@ -194,19 +254,21 @@ def _marks(times_min: Sequence[float], levels: Sequence[float], screen: Screen) 
     }
 
 
-def _time_axis(start_min: float, end_min: float, screen: Screen, **more: object) -> Figure:
+def time_axis(start_min: float, end_min: float, screen: Screen, every_h: int = 2, **more: object) -> Figure:
+    """Local time of day."""
     return axis(
         screen.colours,
         type="date",
         range=screen.times(np.array([start_min, end_min])),
         tickformat="%H:%M",
         hoverformat="%a %d %b %H:%M",
-        dtick=2 * 3600 * 1000,
+        dtick=every_h * 3600 * 1000,
         **more,
     )
 
 
-def _glucose_axis(ceiling_mg_dl: float, screen: Screen, **more: object) -> Figure:
+def glucose_axis(ceiling_mg_dl: float, screen: Screen, **more: object) -> Figure:
+    """Glucose in the unit of the screen, with the limits of the ranges as ticks."""
     levels = [54.0, 70.0, 120.0, 180.0, 250.0, 300.0, 350.0, 400.0]
     shown = [level for level in levels if level <= ceiling_mg_dl]
     digits = 0 if screen.unit is GlucoseUnit.MG_DL else 1
@@ -220,12 +282,14 @@ def _glucose_axis(ceiling_mg_dl: float, screen: Screen, **more: object) -> Figur
     )
 
 
-def _ceiling(*curves: FloatArray) -> float:
+def ceiling_of(*curves: FloatArray) -> float:
+    """The top of the glucose axis [mg/dL] that shows all curves."""
     highest = max((float(np.nanmax(curve)) for curve in curves if len(curve)), default=0.0)
     return next((level for level in _CEILINGS_MG_DL if highest <= level - 10.0), _CEILINGS_MG_DL[-1])
 
 
-def _target_band(screen: Screen) -> Figure:
+def target_band(screen: Screen) -> Figure:
+    """The target range as a tint."""
     low, high = (screen.level(level) for level in TARGET_MG_DL)
     return {
         "type": "rect",
@@ -241,7 +305,8 @@ def _target_band(screen: Screen) -> Figure:
     }
 
 
-def _now_rule(now_min: float, screen: Screen) -> Figure:
+def now_rule(now_min: float, screen: Screen) -> Figure:
+    """A dotted rule at a moment."""
     moment = screen.times(np.array([now_min]))[0]
     return {
         "type": "line",

@@ -71,6 +71,26 @@ def test_a_bolus_lowers_the_curve(tab: Tab) -> None:
     assert page.evaluate(exact)[-1] < before[-1]
 
 
+def test_what_if_moves_with_a_live_playback_and_its_gap_holds_no_elapsed_time(tab: Tab) -> None:
+    page = tab.open("/")
+    page.get_by_role("button", name=re.compile("Start the live demo")).click()
+    page.wait_for_url(re.compile("/p/.+-live/today"))
+    page.goto(page.url.replace("/today", "/what-if"))
+    tab.painted("what-if-graph")
+    first = page.inner_text("#what-if-subtitle")
+    assert "(live): played back, the hours after" in first
+    page.wait_for_function(
+        "before => document.getElementById('what-if-subtitle').textContent !== before", arg=first, timeout=30000
+    )
+    page.locator("#plan-bolus_u").focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function("/at most [0-9.]+ mg/.test(document.getElementById('plan-gap').textContent)")
+    assert float(re.findall(r"at most ([0-9.]+)", page.inner_text("#plan-gap"))[0]) < 5.0
+    page.goto(page.url.replace("/what-if", "/today"))
+    page.locator("label", has_text="Pause").click()
+
+
 def test_a_fit_shows_its_progress_and_ends_with_a_twin(tab: Tab) -> None:
     page = tab.open("/today")
     page.get_by_role("button", name="Fit to the last 3 days").click()
@@ -99,3 +119,19 @@ def test_every_word_of_the_what_if_page_follows_the_unit(tab: Tab) -> None:
     assert "mg/dL" not in page.inner_text("main")
     page.locator("label", has_text="mg/dL").click()
     page.wait_for_function("/70-180 mg/.test(document.getElementById('what-if-outcomes').textContent)")
+
+
+def test_what_if_says_who_when_and_that_it_is_no_medical_device(tab: Tab) -> None:
+    page = tab.open("/what-if")
+    tab.painted("what-if-graph")
+    assert re.search(r"the hours after its last reading, \w+day \d\d \w+ \d{4}, \d\d:\d\d", page.inner_text("main"))
+    assert "not a medical device" in page.inner_text("main")
+
+
+def test_the_twin_alone_is_shown_eight_hours_ahead(tab: Tab) -> None:
+    page = tab.open("/what-if")
+    tab.painted("what-if-graph")
+    page.locator("label", has_text="8 h: twin alone").click()
+    page.wait_for_function("/next 8 h/i.test(document.getElementById('what-if-outcomes').textContent)")
+    assert page.evaluate(CURVE.format(graph="what-if-graph", trace=6) + ".length") == 96
+    assert "The twin alone" in page.inner_text("#what-if-outcomes")

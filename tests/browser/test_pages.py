@@ -1,5 +1,6 @@
 """What every page must be: accessible, on its own origin, quick, and no wider than the screen."""
 
+import re
 from importlib.resources import files
 
 import pytest
@@ -9,7 +10,14 @@ from tests.browser.conftest import Tab
 
 pytestmark = pytest.mark.browser
 
-PAGES = {"/": None, "/today": "today-graph", "/what-if": "what-if-graph", "/dosing": "dosing-graph"}
+PAGES = {
+    "/": None,
+    "/today": "today-graph",
+    "/what-if": "what-if-graph",
+    "/replay": "replay-graph",
+    "/twin": "judge-parameter-graph",
+    "/dosing": "dosing-graph",
+}
 FIRST_GRAPH_S = 2.5
 WIRE_KB = 950.0
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
@@ -88,3 +96,19 @@ def test_every_control_is_reached_with_the_keyboard(tab: Tab) -> None:
         place = page.evaluate("document.activeElement.id || document.activeElement.getAttribute('href')")
         reached.add("/" + place.rpartition("/")[2] if place and "/p/" in place else place)
     assert {"/today", "/what-if", "/dosing", "person-choice", "mode-button", "plan-carbs_g", "plan-bolus_u"} <= reached
+
+
+def test_a_server_that_does_not_answer_is_said_and_forgotten_when_it_is_back(browser: Browser, server: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    tab = Tab(context, server)
+    page = tab.open("/today")
+    tab.painted("today-graph")
+    page.route("**/_dash-update-component*", lambda route: route.abort())
+    page.locator("label", has_text="mmol/L").click()
+    banner = page.locator("#server-lost")
+    banner.wait_for()
+    assert re.search(r"does not answer.*from \d\d:\d\d", banner.inner_text())
+    page.unroute("**/_dash-update-component*")
+    page.locator("label", has_text="mg/dL").click()
+    banner.wait_for(state="hidden")
+    context.close()

@@ -68,7 +68,18 @@ def test_a_bad_entry_of_a_list_leaves_the_others_answered(capsys: pytest.Capture
 def test_the_schema_names_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
     kinds = json.loads(capsys.readouterr().out)["kinds"]
-    assert set(kinds) == {"glucose_metrics", "simulate_glucose", "forecast", "simulate_pk"}
+    assert set(kinds) == {
+        "error_grid",
+        "fit_pk",
+        "fit_twin",
+        "forecast",
+        "glucose_metrics",
+        "nca",
+        "optimise_dose",
+        "simulate_glucose",
+        "simulate_pk",
+        "what_if",
+    }
 
 
 def test_the_default_patient_rests_at_basal_for_a_day(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

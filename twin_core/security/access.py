@@ -25,6 +25,8 @@ class Action(StrEnum):
     WRITE_IMPORT = "keep an import report"
     READ_TWIN = "read a twin"
     WRITE_TWIN = "keep a twin"
+    READ_SCENARIO = "read saved what-if scenarios"
+    WRITE_SCENARIO = "keep or remove a what-if scenario"
     READ_PREFERENCE = "read display preferences"
     WRITE_PREFERENCE = "keep display preferences"
 

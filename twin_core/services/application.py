@@ -7,7 +7,11 @@ from twin_core.domain.access import Viewer
 from twin_core.services.dosing import Dosing
 from twin_core.services.live import Live
 from twin_core.services.records import Records
+from twin_core.services.replay import Replay
+from twin_core.services.scenario_plans import ScenarioPlans
+from twin_core.services.second_structure import SecondStructure
 from twin_core.services.today import TodayViews
+from twin_core.services.twin_report import TwinReports
 from twin_core.services.twins import Twins
 from twin_core.services.warm_up import WarmUp
 from twin_core.services.what_if import WhatIf
@@ -23,7 +27,11 @@ class Services:
     live: Live
     today: TodayViews
     twins: Twins
+    twin_report: TwinReports
     what_if: WhatIf
+    second: SecondStructure
+    scenario_plans: ScenarioPlans
+    replay: Replay
     dosing: Dosing
     warm_up: WarmUp
     cache: Any

@@ -71,6 +71,13 @@ class Dosing:
             raise UnknownName("drug", name, known)
         return known[name]
 
+    def models_of(self, substance: str) -> tuple[Drug, ...]:
+        """All models of one drug; `UnknownName` if there is none."""
+        found = tuple(drug for drug in self.drugs if drug.of_substance == substance)
+        if not found:
+            raise UnknownName("substance", substance, {drug.of_substance for drug in self.drugs})
+        return found
+
     def predict(
         self,
         drug: Drug,
@@ -92,7 +99,7 @@ class Dosing:
         if sum(dose.interval_h is not None for dose in regimen) > 1:
             raise BadInput("Exposure is computed for one repeating line of doses; simulate several with simulate_pk.")
         typical = drug.individual(drug.covariates_with(covariates))
-        people = _typical_and_people(typical, drug.omega, n, np.random.default_rng(seed))
+        people = _typical_and_people(drug, typical, n, np.random.default_rng(seed))
         times = np.asarray(times_h, dtype=float)
         curves = concentration(drug.structure, people, regimen, times)
         exposures = _exposures(drug.structure, people, regimen)
@@ -123,14 +130,13 @@ class Dosing:
 
 
 def _typical_and_people(
-    typical: Mapping[str, float], omega: Mapping[str, float], n: int, random: np.random.Generator
+    drug: Drug, typical: Mapping[str, float], n: int, random: np.random.Generator
 ) -> dict[str, ArrayLike]:
     """Parameters by name: the first is the typical person's, then those of `n` people, log-normal about it."""
-    varied = {
-        name: typical[name] * np.exp(np.sqrt(variance) * np.append(0.0, random.standard_normal(n)))
-        for name, variance in omega.items()
-    }
-    return {**typical, **varied}
+    names, omega = drug.omega_matrix()
+    eta = random.standard_normal((n, len(names))) @ np.linalg.cholesky(omega).T if names else np.empty((n, 0))
+    everyone = np.concatenate((np.zeros((1, len(names))), eta))
+    return drug.person(typical, dict(zip(names, everyone.T, strict=True)))
 
 
 def _percentiles(curves: FloatArray) -> FloatArray:

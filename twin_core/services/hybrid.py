@@ -5,6 +5,7 @@ insulin goes with meals (reference: +4 U without food raised its forecast in 87 
 only as (twin with the action) - (twin without it).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,21 +13,61 @@ import numpy as np
 
 from twin_core.domain.forecasts import QUANTILE_LEVELS, Forecast
 from twin_core.domain.history import FloatArray, History, Therapy
+from twin_core.domain.models import OdeModel
 from twin_core.forecast.forecaster import Forecaster
-from twin_core.inference.state import (
-    as_batch,
-    current_state,
-    response,
-    therapy_between,
-    with_unrecorded_doses,
-)
+from twin_core.inference.state import as_batch, current_state, therapy_between, with_unrecorded_doses
+from twin_core.inference.structures import structure_of
 from twin_core.inference.twin import FittedTwin
+from twin_core.services.outcomes import clipped
+from twin_core.solve.rk4 import integrate_batch
+from twin_core.solve.schedule import schedules_of
 
 HORIZON_MIN = 240.0
+"""How far the learned forecaster sees."""
+LONG_HORIZON_MIN = 480.0
+"""How far the twin alone is asked."""
+STEP_MIN = 5.0
 N_DRAWS = 200
 SEED = 7
-LOWEST_MG_DL, HIGHEST_MG_DL = 40.0, 400.0
 _MEDIAN = QUANTILE_LEVELS.index(0.50)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bodies:
+    """A twin in its state at one moment: first with its most probable parameters, then with draws of them.
+
+    Attributes
+    ----------
+    parameters
+        Fields of shape `(1 + N_DRAWS,)`.
+    states
+        Shape `(1 + N_DRAWS, n_states)`.
+    """
+
+    parameters: Any
+    states: FloatArray
+    now_min: float
+
+    @property
+    def model(self) -> OdeModel:
+        """The equations."""
+        return structure_of(self.parameters).model
+
+    def courses(self, therapy: Therapy, horizon_min: float) -> FloatArray:
+        """Sensed glucose at 5, 10, ... min after now [mg/dL], shape `(1 + N_DRAWS, n_horizons)`."""
+        return self._sensed(self.parameters, (therapy,), self.states, horizon_min)
+
+    def probable_courses(self, therapies: Sequence[Therapy], horizon_min: float) -> FloatArray:
+        """The most probable course under each therapy [mg/dL], shape `(n_therapies, n_horizons)`."""
+        probable = type(self.parameters)(*(column[:1] for column in self.parameters))
+        return self._sensed(probable, therapies, self.states[:1], horizon_min)
+
+    def _sensed(
+        self, parameters: Any, therapies: Sequence[Therapy], states: FloatArray, horizon_min: float
+    ) -> FloatArray:
+        schedules = schedules_of(therapies, start_min=self.now_min, end_min=self.now_min + horizon_min)
+        run = integrate_batch(self.model, parameters, schedules, states, every_min=STEP_MIN)
+        return run.output("glucose_mg_dl")[:, 1:]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +88,22 @@ class Moved:
     paths_with: FloatArray
 
 
-def acting(therapy: Therapy, now_min: float) -> Therapy:
+def bodies_of(twin: FittedTwin, history: History, now_min: float) -> Bodies:
+    """The twin and `N_DRAWS` draws of it, each led through the hours before now to the last reading."""
+    parameters = with_draws(twin, N_DRAWS, SEED)
+    return Bodies(parameters=parameters, states=current_state(parameters, history, now_min), now_min=now_min)
+
+
+def with_draws(twin: FittedTwin, n: int, seed: int) -> Any:
+    """The most probable parameters, then `n` draws of the posterior; fields of shape `(1 + n,)`."""
+    draws = twin.draws(n, np.random.default_rng(seed))
+    together = (np.concatenate(pair) for pair in zip(as_batch(twin.parameters), draws, strict=True))
+    return type(twin.parameters)(*together)
+
+
+def acting(therapy: Therapy, now_min: float, horizon_min: float = HORIZON_MIN) -> Therapy:
     """What acts from now on: the rate in force, a meal being eaten, daily injections as they were given so far."""
-    end_min = now_min + HORIZON_MIN
+    end_min = now_min + horizon_min
     return therapy_between(with_unrecorded_doses(therapy, end_min), now_min, end_min)
 
 
@@ -57,21 +111,27 @@ def moved(
     forecaster: Forecaster, baseline: Forecast, twin: FittedTwin, history: History, without: Therapy, actions: Therapy
 ) -> Moved:
     """The forecast `baseline`, made as if `without` goes on, when `actions` happen instead."""
-    now_min = baseline.origin_min
-    most_probable = _difference(as_batch(twin.parameters), history, without, actions, now_min)[0]
-    spread = _difference(twin.draws(N_DRAWS, np.random.default_rng(SEED)), history, without, actions, now_min)
-    paths_without = clipped(forecaster.paths(baseline, N_DRAWS))
-    paths_with = clipped(paths_without + spread)
+    bodies = bodies_of(twin, history, baseline.origin_min)
+    difference = bodies.courses(actions, HORIZON_MIN) - bodies.courses(without, HORIZON_MIN)
+    return moved_by(baseline, clipped(forecaster.paths(baseline, N_DRAWS)), difference)
+
+
+def moved_by(baseline: Forecast, paths_without: FloatArray, difference_mg_dl: FloatArray) -> Moved:
+    """A forecast moved by what an action does in the twin and its draws, shape `(1 + N_DRAWS, n_horizons)`."""
+    paths_with = clipped(paths_without + difference_mg_dl[1:])
     levels = 100.0 * np.array(QUANTILE_LEVELS)
     shift = (np.percentile(paths_with, levels, axis=0) - np.percentile(paths_without, levels, axis=0)).T
-    shift[:, _MEDIAN] = most_probable
+    shift[:, _MEDIAN] = difference_mg_dl[0]
     quantiles = clipped(baseline.quantiles_mg_dl + shift)
     return Moved(quantiles_mg_dl=_ordered(quantiles), paths_without=paths_without, paths_with=paths_with)
 
 
-def clipped(glucose_mg_dl: FloatArray) -> FloatArray:
-    """Glucose within what a sensor can show [mg/dL]."""
-    return np.clip(glucose_mg_dl, LOWEST_MG_DL, HIGHEST_MG_DL)
+def quantiles_of(courses_mg_dl: FloatArray) -> FloatArray:
+    """Quantiles of draws about the most probable course; `(1 + n, n_times)` becomes `(n_times, n_levels)`."""
+    levels = 100.0 * np.array(QUANTILE_LEVELS)
+    quantiles = np.percentile(courses_mg_dl[1:], levels, axis=0).T
+    quantiles[:, _MEDIAN] = courses_mg_dl[0]
+    return _ordered(clipped(quantiles))
 
 
 def _ordered(quantiles: FloatArray) -> FloatArray:
@@ -80,10 +140,3 @@ def _ordered(quantiles: FloatArray) -> FloatArray:
     below = np.minimum(np.minimum.accumulate(quantiles[:, :_MEDIAN][:, ::-1], axis=1)[:, ::-1], median)
     above = np.maximum(np.maximum.accumulate(quantiles[:, _MEDIAN + 1 :], axis=1), median)
     return np.concatenate([below, median, above], axis=1)
-
-
-def _difference(parameters: Any, history: History, without: Therapy, actions: Therapy, now_min: float) -> FloatArray:
-    """Change of sensed glucose by the actions, at 5, 10, ... 240 min, shape `(n_draws, n_horizons)`."""
-    state = current_state(parameters, history, now_min)
-    answer = response(parameters, state, actions, without, now_min=now_min, horizon_min=HORIZON_MIN)
-    return answer.difference_mg_dl[:, 1:]

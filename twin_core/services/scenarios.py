@@ -11,15 +11,42 @@ from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.json_schema import models_json_schema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue, models_json_schema
+from pydantic_core import CoreSchema, core_schema
 
 from twin_core.domain.drugs import Dose, Route, Structure
 from twin_core.domain.errors import BadInput, BadScenario, BiotwinError
 from twin_core.domain.forecasts import QUANTILE_LEVELS, Forecast
-from twin_core.domain.history import BasalRate, Bolus, Exercise, FloatArray, History, LongActingDose, Meal, Therapy
+from twin_core.domain.history import (
+    BasalInsulin,
+    BasalRate,
+    Bolus,
+    Condition,
+    ConditionKind,
+    Exercise,
+    FloatArray,
+    GlucagonDose,
+    History,
+    LongActingDose,
+    Meal,
+    MealInsulin,
+    Rhythm,
+    Therapy,
+)
 from twin_core.metrics.cgm import Preset, glucose_metrics
 from twin_core.services.dosing import Dosing
+from twin_core.solve import schedule
+from twin_core.solve.schedule import Limit
 
 _MEAL_G_PER_MIN = 5.0
 """How fast a meal without a duration is eaten."""
@@ -43,70 +70,191 @@ class AnswerModel(BaseModel):
     model_config = ConfigDict(extra="forbid", ser_json_inf_nan="null")
 
 
+@dataclass(frozen=True)
+class Within:
+    """Numbers inside a limit; the refusal names the allowed range. What is no number passes."""
+
+    limit: Limit
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check the limit after everything else."""
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Show the limit as minimum and maximum."""
+        return {**handler(schema), "minimum": self.limit.low, "maximum": self.limit.high}
+
+    def _checked(self, got: Any) -> Any:
+        if isinstance(got, float) and not self.limit.low <= got <= self.limit.high:
+            limit = self.limit
+            raise ValueError(f"allowed is {limit.low:g} to {limit.high:g} {limit.unit}; got {got:g}.")
+        return got
+
+
+def _none_for_null(value: Any) -> Any:
+    """An optional list that is null is an empty one."""
+    return [] if value is None else value
+
+
 # --- therapy: shared by the glucose kinds ------------------------------------------------------------------------
 
 
 class MealInput(ScenarioModel):
-    """Carbohydrate eaten."""
+    """What is eaten at once. Protein, fat and fibre act late and slow the stomach."""
 
     time_min: float
-    carbs_g: Annotated[float, Field(ge=0.0, le=1000.0)]
-    duration_min: Positive | None = Field(default=None, description="null: carbs_g / 5, at least 1")
+    carbs_g: Annotated[float, Within(schedule.CARBS)]
+    duration_min: Annotated[float, Within(schedule.EATING)] | None = Field(
+        default=None, description="null: carbs_g / 5, at least 1"
+    )
+    protein_g: Annotated[float, Within(schedule.PROTEIN)] = 0.0
+    fat_g: Annotated[float, Within(schedule.FAT)] = 0.0
+    fibre_g: Annotated[float, Within(schedule.FIBRE)] = 0.0
 
     def meal(self) -> Meal:
         """The meal in domain terms."""
         unsaid = max(1.0, self.carbs_g / _MEAL_G_PER_MIN)
-        return Meal(time_min=self.time_min, carbs_g=self.carbs_g, duration_min=self.duration_min or unsaid)
+        return Meal(
+            time_min=self.time_min,
+            carbs_g=self.carbs_g,
+            duration_min=self.duration_min or unsaid,
+            protein_g=self.protein_g,
+            fat_g=self.fat_g,
+            fibre_g=self.fibre_g,
+        )
 
 
 class BolusInput(ScenarioModel):
-    """Rapid insulin given at once."""
+    """Insulin for a meal or a correction, given at once."""
 
     time_min: float
-    dose_u: Annotated[float, Field(ge=0.0, le=500.0)]
+    dose_u: Annotated[float, Within(schedule.BOLUS)]
+    insulin: Literal["rapid", "inhaled"] = Field(default="rapid", description="inhaled: units as on the cartridge")
+
+    def bolus(self) -> Bolus:
+        """The bolus in domain terms."""
+        return Bolus(time_min=self.time_min, dose_u=self.dose_u, insulin=MealInsulin(self.insulin))
 
 
 class BasalRateInput(ScenarioModel):
     """A basal rate from its time until the next one."""
 
     time_min: float
-    rate_u_h: Annotated[float, Field(ge=0.0, le=100.0)]
+    rate_u_h: Annotated[float, Within(schedule.BASAL_RATE)]
 
 
 class LongActingInput(ScenarioModel):
     """A long-acting insulin injection."""
 
     time_min: float
-    dose_u: Annotated[float, Field(ge=0.0, le=500.0)]
+    dose_u: Annotated[float, Within(schedule.LONG_ACTING)]
+    insulin: Literal["glargine_u100", "glargine_u300", "detemir", "degludec"] = "glargine_u100"
+
+    def dose(self) -> LongActingDose:
+        """The injection in domain terms."""
+        return LongActingDose(time_min=self.time_min, dose_u=self.dose_u, insulin=BasalInsulin(self.insulin))
 
 
 class ExerciseInput(ScenarioModel):
     """Physical exercise."""
 
     time_min: float
-    duration_min: Positive
-    intensity_percent: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
+    duration_min: Annotated[float, Within(schedule.EXERCISING)]
+    intensity_percent: Annotated[float, Within(schedule.INTENSITY)] = Field(
         default=50.0, description="share of the heart-rate reserve"
     )
+
+
+class GlucagonInput(ScenarioModel):
+    """Glucagon injected under the skin."""
+
+    time_min: float
+    dose_mg: Annotated[float, Within(schedule.GLUCAGON)]
+
+
+class ConditionInput(ScenarioModel):
+    """Stress, illness or alcohol."""
+
+    time_min: float
+    duration_min: Annotated[float, Within(schedule.CONDITION)] = Field(
+        default=0.0, description="of the stress, the illness or the drinking; they act on after it"
+    )
+    kind: Literal["stress", "illness", "alcohol"]
+    degree: Annotated[float, Within(schedule.PORTIONS)] = Field(
+        default=1.0, description="1: the typical strength; of alcohol the portions of 12 g"
+    )
+
+    def condition(self) -> Condition:
+        """The condition in domain terms."""
+        return Condition(
+            time_min=self.time_min,
+            duration_min=self.duration_min,
+            kind=ConditionKind(self.kind),
+            degree=self.degree,
+        )
+
+
+class RhythmInput(ScenarioModel):
+    """How the body changes over the day."""
+
+    sensitivity: Annotated[
+        list[Annotated[float, Within(schedule.SENSITIVITY)]],
+        Field(min_length=3, max_length=3, description="factors of insulin's action from 04:00, 11:00 and 17:00 on"),
+    ] = [1.0, 1.0, 1.0]
+    dawn_mg_kg_min: Annotated[float, Within(schedule.DAWN)] = Field(
+        default=0.0, description="glucose production added between 03:00 and 07:00, at its highest"
+    )
+    utc_offset_min: Annotated[float, Within(schedule.UTC_OFFSET)] = Field(
+        default=0.0, description="minutes to add to times for local time of day; 0: minute 0 is midnight"
+    )
+
+    def rhythm(self) -> Rhythm:
+        """The rhythm in domain terms."""
+        morning, noon, evening = self.sensitivity
+        return Rhythm(
+            sensitivity=(morning, noon, evening),
+            dawn_mg_kg_min=self.dawn_mg_kg_min,
+            utc_offset_min=self.utc_offset_min,
+        )
+
+
+Meals: TypeAlias = Annotated[
+    list[MealInput], BeforeValidator(_none_for_null, json_schema_input_type=list[MealInput] | None)
+]
+Boluses: TypeAlias = Annotated[
+    list[BolusInput], BeforeValidator(_none_for_null, json_schema_input_type=list[BolusInput] | None)
+]
+LongActing: TypeAlias = Annotated[
+    list[LongActingInput], BeforeValidator(_none_for_null, json_schema_input_type=list[LongActingInput] | None)
+]
+Bouts: TypeAlias = Annotated[
+    list[ExerciseInput], BeforeValidator(_none_for_null, json_schema_input_type=list[ExerciseInput] | None)
+]
+Glucagon: TypeAlias = Annotated[
+    list[GlucagonInput], BeforeValidator(_none_for_null, json_schema_input_type=list[GlucagonInput] | None)
+]
+Conditions: TypeAlias = Annotated[
+    list[ConditionInput], BeforeValidator(_none_for_null, json_schema_input_type=list[ConditionInput] | None)
+]
 
 
 class TherapyInput(ScenarioModel):
     """What was, or will be, eaten and injected."""
 
-    meals: list[MealInput] = []
-    boluses: list[BolusInput] = []
-    basal_u_h: (
-        Annotated[float, Field(ge=0.0, le=100.0)] | Annotated[list[BasalRateInput], Field(min_length=1)] | None
-    ) = Field(default=None, description="one rate, or rates by time; null: the model's own basal")
-    long_acting: list[LongActingInput] = []
+    meals: Meals = []
+    boluses: Boluses = []
+    basal_u_h: Annotated[
+        float | Annotated[list[BasalRateInput], Field(min_length=1)] | None, Within(schedule.BASAL_RATE)
+    ] = Field(default=None, description="one rate, or rates by time; null: the model's own basal")
+    long_acting: LongActing = []
 
     def therapy(self, start_min: float) -> Therapy:
         """The therapy in domain terms; `basal` is empty for the model's own, one number holds from `start_min` on."""
         return Therapy(
             meals=tuple(meal.meal() for meal in self.meals),
-            boluses=tuple(Bolus(time_min=bolus.time_min, dose_u=bolus.dose_u) for bolus in self.boluses),
+            boluses=tuple(bolus.bolus() for bolus in self.boluses),
             basal=self._basal(start_min),
-            long_acting=tuple(LongActingDose(time_min=dose.time_min, dose_u=dose.dose_u) for dose in self.long_acting),
+            long_acting=tuple(dose.dose() for dose in self.long_acting),
         )
 
     def _basal(self, start_min: float) -> tuple[BasalRate, ...]:
@@ -115,6 +263,23 @@ class TherapyInput(ScenarioModel):
         if isinstance(self.basal_u_h, float):
             return (BasalRate(time_min=start_min, rate_u_h=self.basal_u_h),)
         return tuple(BasalRate(time_min=rate.time_min, rate_u_h=rate.rate_u_h) for rate in self.basal_u_h)
+
+
+class LifeInput(TherapyInput):
+    """What was, or will be, eaten, injected, done and undergone."""
+
+    exercise: Bouts = []
+    glucagon: Glucagon = []
+    conditions: Conditions = []
+
+    def therapy(self, start_min: float) -> Therapy:
+        """As `TherapyInput.therapy`, with exercise, glucagon and conditions."""
+        return replace(
+            super().therapy(start_min),
+            exercise=tuple(Exercise(**bout.model_dump()) for bout in self.exercise),
+            glucagon=tuple(GlucagonDose(**dose.model_dump()) for dose in self.glucagon),
+            conditions=tuple(condition.condition() for condition in self.conditions),
+        )
 
 
 # --- glucose_metrics ---------------------------------------------------------------------------------------------
@@ -262,6 +427,20 @@ def run_simulate_pk(scenario: SimulatePkInput, dosing: Dosing) -> SimulatePkOutp
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cgm:
+    """What a sensor shows.
+
+    Attributes
+    ----------
+    time_min, glucose_mg_dl
+        Shape `(n_readings,)`: every 5 min; NaN where a reading is missing.
+    """
+
+    time_min: FloatArray
+    glucose_mg_dl: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
 class SimulatedGlucose:
     """What a glucose model says, each array of shape `(n_times,)`."""
 
@@ -271,13 +450,21 @@ class SimulatedGlucose:
     plasma_glucose_mg_dl: FloatArray
     plasma_insulin_pmol_l: FloatArray
     states: Mapping[str, FloatArray]
+    cgm: Cgm | None = None
+    """Where a sensor's errors were asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CgmError:
+    """Which sensor's errors to draw, and from which seed."""
+
+    model: str
+    seed: int
+    faults: bool
 
 
 class GlucoseSimulator(Protocol):
-    """Runs the catalog's glucose models. `UnknownName` and `OutOfRange` for what they do not allow."""
-
-    def takes_exercise(self, model: str) -> bool:
-        """Whether the model of that name has exercise in it; `UnknownName` if there is none."""
+    """Runs the catalog's glucose models. `UnknownName`, `OutOfRange` and `BadInput` for what they do not allow."""
 
     def simulate(
         self,
@@ -286,21 +473,33 @@ class GlucoseSimulator(Protocol):
         parameters: Mapping[str, float],
         body_weight_kg: float | None,
         therapy: Therapy,
-        exercise: Sequence[Exercise],
+        rhythm: Rhythm,
         duration_min: float,
         step_min: float,
         initial_state: Mapping[str, float] | None,
+        cgm_error: CgmError | None,
     ) -> SimulatedGlucose:
         """Simulate from minute 0.
 
         `body_weight_kg` None: the model's own. `therapy.basal` empty, and before its first rate: the model's own
         basal (a single number in a scenario comes as one rate from minute 0 on). `initial_state` None: the basal
-        steady state.
+        steady state, which is that of the parameters whatever the therapy is. What the model does not take is refused.
         """
 
 
-class SimulateGlucoseInput(TherapyInput):
-    """A glucose model under a therapy."""
+class CgmErrorInput(ScenarioModel):
+    """A sensor between the glucose under the skin and the reader; the same seed makes the same errors."""
+
+    model: str = Field(
+        description="facchinetti_2014, vettoretti_2018, vettoretti_2019, vettoretti_2019_ten_days or "
+        "breton_kovatchev_2008"
+    )
+    seed: Annotated[int, Field(ge=0)] = 0
+    faults: bool = Field(default=True, description="missing readings and compression at night")
+
+
+class SimulateGlucoseInput(LifeInput):
+    """A glucose model under a therapy. What the chosen model does not take is refused."""
 
     kind: Literal["simulate_glucose"]
     model: str
@@ -310,33 +509,44 @@ class SimulateGlucoseInput(TherapyInput):
     )
     duration_min: Annotated[float, Field(gt=0.0, le=_LONGEST_MIN)] = 1440.0
     step_min: Annotated[float, Field(gt=0.0, le=60.0)] = 1.0
-    exercise: list[ExerciseInput] = []
-    initial_state: dict[str, float] | None = Field(default=None, description="null: the basal steady state")
+    rhythm: RhythmInput | None = Field(default=None, description="null: the same all day")
+    initial_state: dict[str, float] | None = Field(
+        default=None,
+        description="null: the basal steady state, that of parameters.basal_u_h whatever the scenario's basal_u_h is",
+    )
+    cgm_error: CgmErrorInput | None = Field(default=None, description="null: no sensor")
+
+
+class CgmOutput(AnswerModel):
+    """Readings every 5 min; null where one is missing."""
+
+    time_min: list[float]
+    glucose_mg_dl: list[float]
 
 
 class SimulateGlucoseOutput(AnswerModel):
-    """`glucose_mg_dl` is the sensed glucose before the step that starts at that minute."""
+    """`glucose_mg_dl` is the sensed glucose before the step that starts at that minute, without a sensor's errors."""
 
     time_min: list[float]
     glucose_mg_dl: list[float]
     plasma_glucose_mg_dl: list[float]
     plasma_insulin_pmol_l: list[float]
     states: dict[str, list[float]]
+    cgm: CgmOutput | None
 
 
 def run_simulate_glucose(scenario: SimulateGlucoseInput, simulator: GlucoseSimulator) -> SimulateGlucoseOutput:
     """Answer `simulate_glucose`."""
-    if scenario.exercise and not simulator.takes_exercise(scenario.model):
-        raise BadScenario(f"The model {scenario.model} has no exercise in it; give an empty exercise list.")
     simulated = simulator.simulate(
         model=scenario.model,
         parameters=scenario.parameters,
         body_weight_kg=scenario.body_weight_kg,
         therapy=scenario.therapy(start_min=0.0),
-        exercise=tuple(Exercise(**exercise.model_dump()) for exercise in scenario.exercise),
+        rhythm=scenario.rhythm.rhythm() if scenario.rhythm else schedule.STEADY,
         duration_min=scenario.duration_min,
         step_min=scenario.step_min,
         initial_state=scenario.initial_state,
+        cgm_error=CgmError(**scenario.cgm_error.model_dump()) if scenario.cgm_error else None,
     )
     return SimulateGlucoseOutput(
         time_min=simulated.time_min.tolist(),
@@ -344,7 +554,12 @@ def run_simulate_glucose(scenario: SimulateGlucoseInput, simulator: GlucoseSimul
         plasma_glucose_mg_dl=simulated.plasma_glucose_mg_dl.tolist(),
         plasma_insulin_pmol_l=simulated.plasma_insulin_pmol_l.tolist(),
         states={name: values.tolist() for name, values in simulated.states.items()},
+        cgm=_cgm_output(simulated.cgm) if simulated.cgm else None,
     )
+
+
+def _cgm_output(cgm: Cgm) -> CgmOutput:
+    return CgmOutput(time_min=cgm.time_min.tolist(), glucose_mg_dl=cgm.glucose_mg_dl.tolist())
 
 
 # --- forecast ----------------------------------------------------------------------------------------------------
@@ -410,8 +625,8 @@ class HistoryInput(TherapyInput):
 class AnnouncedInput(ScenarioModel):
     """Meals and boluses to come."""
 
-    meals: list[MealInput] = []
-    boluses: list[BolusInput] = []
+    meals: Meals = []
+    boluses: Boluses = []
 
     def therapy(self) -> Therapy:
         """The announcement in domain terms."""

@@ -9,17 +9,20 @@ import numpy as np
 
 from twin_core.domain.errors import BadInput, SimulationFailed, UnknownName
 from twin_core.domain.forecasts import Forecast, ForecastStatus
-from twin_core.domain.history import Exercise, FloatArray, History, Therapy
+from twin_core.domain.history import FloatArray, History, Rhythm, Therapy
 from twin_core.domain.models import OdeModel
 from twin_core.forecast import copula
 from twin_core.forecast.forecaster import Forecaster
 from twin_core.inference.map_fit import mean_basal_u_h
 from twin_core.inference.state import with_unrecorded_doses
 from twin_core.inference.twin import FittedTwin, population_twin
+from twin_core.models.glucose.cgm_errors import errors, sensor_named
 from twin_core.services.hybrid import acting, moved
-from twin_core.services.scenarios import SimulatedGlucose
-from twin_core.solve.rk4 import SolveStatus, integrate
-from twin_core.solve.schedule import schedule_of
+from twin_core.services.scenarios import Cgm, CgmError, SimulatedGlucose
+from twin_core.solve.rk4 import Solution, SolveStatus, integrate
+from twin_core.solve.schedule import needs_of, schedule_of
+
+_READING_MIN = 5.0
 
 
 class GlucoseModels:
@@ -28,10 +31,6 @@ class GlucoseModels:
     def __init__(self, models: Sequence[OdeModel]) -> None:
         self._models = {model.name: model for model in models if model.organ == "glucose"}
 
-    def takes_exercise(self, model: str) -> bool:
-        """Whether a model has exercise in it."""
-        return "exercise" in self._named(model).inputs.__annotations__
-
     def simulate(
         self,
         *,
@@ -39,16 +38,20 @@ class GlucoseModels:
         parameters: Mapping[str, float],
         body_weight_kg: float | None,
         therapy: Therapy,
-        exercise: Sequence[Exercise],  # noqa: ARG002 (refused by the scenario for models without it)
+        rhythm: Rhythm,
         duration_min: float,
         step_min: float,
         initial_state: Mapping[str, float] | None,
+        cgm_error: CgmError | None,
     ) -> SimulatedGlucose:
         """Simulate from minute 0 with steps of at most 1 min that divide `step_min`, and answer at each `step_min`."""
         chosen = self._named(model)
+        refuse_what_is_not_taken(chosen, therapy, rhythm)
         weight = {} if body_weight_kg is None else {"BW": body_weight_kg}
         p = chosen.parameters_with({**weight, **parameters})
-        schedule = schedule_of(therapy, start_min=0.0, end_min=duration_min, step_min=step_min / math.ceil(step_min))
+        schedule = schedule_of(
+            therapy, start_min=0.0, end_min=duration_min, step_min=step_min / math.ceil(step_min), rhythm=rhythm
+        )
         solution = integrate(chosen, p, schedule, _initial(chosen, p, initial_state))
         if solution.status is not SolveStatus.OK:
             raise SimulationFailed(solution.reason)
@@ -59,6 +62,7 @@ class GlucoseModels:
             plasma_glucose_mg_dl=solution.output("plasma_glucose_mg_dl")[asked],
             plasma_insulin_pmol_l=solution.output("plasma_insulin_pmol_l")[asked],
             states={state.name: solution.state(state.name)[asked] for state in chosen.states},
+            cgm=None if cgm_error is None else _cgm(solution, cgm_error, rhythm),
         )
 
     def _named(self, name: str) -> OdeModel:
@@ -93,6 +97,34 @@ class HybridForecasts:
         )
 
 
+def refuse_what_is_not_taken(model: OdeModel, therapy: Therapy, rhythm: Rhythm) -> None:
+    """Refuse a therapy of which a model would silently leave something out.
+
+    Raises
+    ------
+    BadInput
+        Names what the model does not take.
+    """
+    taken: tuple[str, ...] = model.inputs._fields  # type: ignore[attr-defined]
+    beyond = [need.what for need in needs_of(therapy, rhythm) if not set(need.inputs) & set(taken)]
+    if beyond:
+        raise BadInput(f"The model {model.name} does not take {', '.join(beyond)}; leave that out or choose another.")
+
+
+def _cgm(solution: Solution, error: CgmError, rhythm: Rhythm) -> Cgm:
+    """What a sensor put on at the begin shows of the model's sensed glucose, every 5 min."""
+    times = np.arange(solution.times_min[0], solution.times_min[-1] + 1e-6, _READING_MIN)
+    path = errors(
+        sensor_named(error.model),
+        times,
+        np.random.default_rng(error.seed),
+        utc_offset_min=rhythm.utc_offset_min,
+        faults=error.faults,
+    )
+    sensed = np.interp(times, solution.times_min, solution.output("glucose_mg_dl"))
+    return Cgm(time_min=times, glucose_mg_dl=path.applied(sensed))
+
+
 def _initial(model: OdeModel, parameters: Any, given: Mapping[str, float] | None) -> tuple[float, ...] | None:
     """The model's steady state with the given states in their places."""
     if given is None:
@@ -118,6 +150,9 @@ def _until(therapy: Therapy, now_min: float) -> Therapy:
         boluses=tuple(bolus for bolus in therapy.boluses if bolus.time_min <= now_min),
         basal=tuple(rate for rate in therapy.basal if rate.time_min <= now_min),
         long_acting=tuple(dose for dose in therapy.long_acting if dose.time_min <= now_min),
+        exercise=tuple(bout for bout in therapy.exercise if bout.time_min <= now_min),
+        glucagon=tuple(dose for dose in therapy.glucagon if dose.time_min <= now_min),
+        conditions=tuple(condition for condition in therapy.conditions if condition.time_min <= now_min),
     )
 
 

@@ -1,19 +1,20 @@
 """The mechanistic twin of a person: which one is in use, how it is fitted, and what it says of insulin."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
 
 import numpy as np
 
 from twin_core.domain.access import Purpose, Viewer
-from twin_core.domain.errors import BiotwinError
+from twin_core.domain.errors import BiotwinError, DamagedArtifact, UnknownName
 from twin_core.domain.history import FloatArray, Therapy
-from twin_core.domain.ports import ResultCache, Store
+from twin_core.domain.ports import ResultCache, Store, TwinVersion
 from twin_core.inference.data_hash import data_hash
 from twin_core.inference.map_fit import TooLittleData, fit_twin, mean_basal_u_h
 from twin_core.inference.state import as_batch, therapy_between, with_unrecorded_doses
-from twin_core.inference.twin import FittedTwin, TwinKind, population_twin
-from twin_core.models.glucose.dalla_man_2014 import MODEL
+from twin_core.inference.twin import FitMetrics, FittedTwin, TwinKind, population_twin
 from twin_core.services.live import Live
 from twin_core.services.records import Records
 from twin_core.solve.rk4 import integrate_batch
@@ -21,6 +22,8 @@ from twin_core.solve.schedule import schedule_of
 
 FIT_DAYS = 3.0
 STAYS = "The last twin stays in place."
+_RESTORES = "restores_version"
+"""Key of a payload that was brought back: which version it repeats."""
 _BEFORE_FIT_MIN = 2880.0
 _INSULIN_PAST_MIN, _INSULIN_AHEAD_MIN, _INSULIN_WARM_UP_MIN = 360.0, 240.0, 720.0
 
@@ -31,6 +34,34 @@ class TwinSummary:
 
     title: str
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwinRecord:
+    """One version of a twin in its life cycle.
+
+    Attributes
+    ----------
+    created
+        When it came into use, UTC.
+    data_hash
+        SHA-256 of the readings, events and weight that it was fitted to.
+    model
+        The name of its structure.
+    window_min
+        Begin and end of the readings used [min since 1970 UTC].
+    restores
+        The earlier version that this one brought back; None for a fit.
+    """
+
+    version: int
+    created: datetime
+    data_hash: str
+    model: str
+    window_min: tuple[float, float] | None
+    metrics: FitMetrics | None
+    in_use: bool
+    restores: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,39 +106,79 @@ class Twins:
             return TwinSummary(title="The population's twin is in use: nothing is fitted yet.", notes=twin.notes)
         fit = twin.metrics
         title = (
-            f"Twin version {self.version(viewer, person_id)}, fitted to {fit.n_readings:,} readings. Its curve misses "
+            f"Twin version {self._called(viewer, person_id)}, fitted to {fit.n_readings:,} readings. Its curve misses "
             f"them by {fit.rmse_mg_dl:.0f} mg/dL (RMSE); its 90 % interval holds {fit.coverage_90_percent:.0f} % of "
             "them. A good fit alone does not prove a good what-if."
         )
         return TwinSummary(title=title, notes=twin.notes)
 
-    def fit(self, viewer: Viewer, person_id: str, progress: Callable[[float, str], object]) -> FitOutcome:
+    def _called(self, viewer: Viewer, person_id: str) -> str:
+        kept = self._store.latest_twin(viewer, person_id)
+        if kept is None:
+            return "0"
+        restored = kept.payload.get(_RESTORES)
+        return str(kept.version) if restored is None else f"{kept.version} (version {restored} again)"
+
+    def versions(self, viewer: Viewer, person_id: str) -> tuple[TwinRecord, ...]:
+        """Every version that was ever in use, newest first; the first is in use now."""
+        kept = self._store.twins(viewer, person_id)
+        return tuple(_record(each, in_use=each is kept[-1]) for each in reversed(kept))
+
+    def use(self, viewer: Viewer, person_id: str, version: int) -> TwinRecord:
+        """Go back to an earlier version: it is kept once more, as the newest, and nothing is lost.
+
+        Raises
+        ------
+        UnknownName
+            The person has no such version.
+        DamagedArtifact
+            That version cannot be used any more, such as one written for other parameters.
+        """
+        kept = {each.version: each for each in self._store.twins(viewer, person_id)}
+        if version not in kept:
+            raise UnknownName("version of this person's twin", str(version), map(str, kept))
+        wanted = kept[version]
+        if wanted.version == max(kept):
+            return _record(wanted, in_use=True)
+        FittedTwin.from_payload(wanted.payload)
+        payload = {**wanted.payload, _RESTORES: wanted.payload.get(_RESTORES, version)}
+        asking = viewer.with_purpose(Purpose.CALIBRATION)
+        return _record(self._store.save_twin(asking, person_id, wanted.data_hash, payload), in_use=True)
+
+    def fit(
+        self,
+        viewer: Viewer,
+        person_id: str,
+        progress: Callable[[float, str], object],
+        *,
+        days: float = FIT_DAYS,
+    ) -> FitOutcome:
         """Fit the twin to the person's last days; only a success replaces the twin in use."""
         asking = viewer.with_purpose(Purpose.CALIBRATION)
         try:
-            return self._fit(asking, person_id, progress)
+            return self._fit(asking, person_id, progress, days)
         except (BiotwinError, ArithmeticError, ValueError) as error:
             return FitOutcome(fitted=False, sentence=f"The fit failed: {error} {STAYS}")
 
-    def _fit(self, viewer: Viewer, person_id: str, progress: Callable[[float, str], object]) -> FitOutcome:
+    def _fit(self, viewer: Viewer, person_id: str, progress: Callable[[float, str], object], days: float) -> FitOutcome:
         progress(0.0, "Reading the last days.")
         now_min = float(int(self._live.now_min(viewer, person_id)))
-        start_min = now_min - FIT_DAYS * 1440.0 - _BEFORE_FIT_MIN
+        start_min = now_min - days * 1440.0 - _BEFORE_FIT_MIN
         history = self._records.history(viewer, person_id, start_min, now_min + 1.0)
         weight_kg = self._records.person(viewer, person_id).body_weight_kg
         key = data_hash(history.cgm_time_min, history.cgm_mg_dl, history.therapy, body_weight_kg=weight_kg)
-        kept = self._cache.get(f"twin:{key}")
+        kept = self._cache.get(f"twin:{days:g}:{key}")
         if kept is not None:
             twin: FittedTwin | TooLittleData = FittedTwin.from_payload(kept)
         else:
-            twin = fit_twin(history, now_min=now_min, days=FIT_DAYS, body_weight_kg=weight_kg, progress=progress)
+            twin = fit_twin(history, now_min=now_min, days=days, body_weight_kg=weight_kg, progress=progress)
         if isinstance(twin, TooLittleData):
             return FitOutcome(fitted=False, sentence=f"{twin.sentence} {STAYS}")
         payload = twin.to_payload()
         latest = self._store.latest_twin(viewer, person_id)
-        if latest is not None and latest.payload == payload:
+        if latest is not None and _without_origin(latest.payload) == payload:
             return FitOutcome(fitted=True, sentence=f"Nothing is new since version {latest.version}; it stays in use.")
-        self._cache.set(f"twin:{key}", payload)
+        self._cache.set(f"twin:{days:g}:{key}", payload)
         version = self._store.save_twin(viewer, person_id, twin.data_hash, payload)
         return FitOutcome(fitted=True, sentence=f"Fitted: version {version.version} is now in use.")
 
@@ -123,7 +194,29 @@ class Twins:
         end_min = now_min + _INSULIN_AHEAD_MIN
         acting = replace(with_unrecorded_doses(therapy, end_min), meals=())
         schedule = schedule_of(therapy_between(acting, start_min, end_min), start_min=start_min, end_min=end_min)
-        parameters = as_batch(self.current(viewer, person_id).parameters)
-        solution = integrate_batch(MODEL, parameters, schedule, every_min=5.0)
+        twin = self.current(viewer, person_id)
+        solution = integrate_batch(twin.structure.model, as_batch(twin.parameters), schedule, every_min=5.0)
         shown = solution.times_min >= now_min - _INSULIN_PAST_MIN
         return solution.times_min[shown], np.asarray(solution.output("plasma_insulin_pmol_l")[0][shown])
+
+
+def _without_origin(payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in payload.items() if name != _RESTORES}
+
+
+def _record(kept: TwinVersion, *, in_use: bool) -> TwinRecord:
+    """What a list says of a version; one that cannot be read any more is listed without its figures."""
+    try:
+        twin = FittedTwin.from_payload(kept.payload)
+    except DamagedArtifact:
+        twin = None
+    return TwinRecord(
+        version=kept.version,
+        created=kept.created,
+        data_hash=kept.data_hash,
+        model=str(kept.payload.get("model", "")),
+        window_min=None if twin is None else twin.window_min,
+        metrics=None if twin is None else twin.metrics,
+        in_use=in_use,
+        restores=kept.payload.get(_RESTORES),
+    )

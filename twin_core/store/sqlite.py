@@ -1,4 +1,4 @@
-"""The store in one SQLite file: people, records, import reports, twins, display preferences.
+"""The store in one SQLite file: people, records, import reports, twins, saved scenarios, display preferences.
 
 Durability: write-ahead log with `synchronous=FULL`, so that what an append returned for survives a killed
 process and a power cut. Writers take the write lock at once (`BEGIN IMMEDIATE`) and wait for each other up to
@@ -21,7 +21,7 @@ from twin_core.domain.access import Viewer
 from twin_core.domain.errors import BadFile, UnknownName
 from twin_core.domain.imports import ImportReport
 from twin_core.domain.people import Person
-from twin_core.domain.ports import Appended, TwinVersion
+from twin_core.domain.ports import Appended, SavedScenario, TwinVersion
 from twin_core.domain.records import Event, GlucoseReading
 from twin_core.security.access import Action, require
 from twin_core.store import tables as db
@@ -92,7 +92,7 @@ class SqliteStore:
         return db.person_of(row)
 
     def remove_person(self, viewer: Viewer, person_id: str) -> None:
-        """Remove a person with all records, reports and twins."""
+        """Remove a person with all records, reports, twins and scenarios."""
         require(viewer, Action.REMOVE_PERSON)
         with self._writing.begin() as connection:
             _require_person(connection, person_id)
@@ -184,6 +184,42 @@ class SqliteStore:
             _require_person(connection, person_id)
             row = connection.execute(of_person.order_by(db.twins.c.version.desc()).limit(1)).one_or_none()
         return None if row is None else db.twin_of(row)
+
+    def twins(self, viewer: Viewer, person_id: str) -> tuple[TwinVersion, ...]:
+        """All twins of a person, oldest first."""
+        require(viewer, Action.READ_TWIN)
+        of_person = select(db.twins).where(db.twins.c.person_id == person_id).order_by(db.twins.c.version)
+        with self._engine.begin() as connection:
+            _require_person(connection, person_id)
+            rows = connection.execute(of_person).all()
+        return tuple(map(db.twin_of, rows))
+
+    def save_scenario(self, viewer: Viewer, scenario: SavedScenario) -> None:
+        """Keep a plan; one of the same name is replaced, and its id is gone."""
+        require(viewer, Action.WRITE_SCENARIO)
+        kept = insert(db.scenarios).values(db.row_of_scenario(scenario))
+        replaced = {"scenario_id": kept.excluded.scenario_id, "plan": kept.excluded.plan}
+        with self._writing.begin() as connection:
+            _require_person(connection, scenario.person_id)
+            connection.execute(kept.on_conflict_do_update(index_elements=("person_id", "name"), set_=replaced))
+
+    def scenarios(self, viewer: Viewer, person_id: str) -> tuple[SavedScenario, ...]:
+        """A person's saved plans, by name."""
+        require(viewer, Action.READ_SCENARIO)
+        of_person = select(db.scenarios).where(db.scenarios.c.person_id == person_id).order_by(db.scenarios.c.name)
+        with self._engine.begin() as connection:
+            _require_person(connection, person_id)
+            return tuple(map(db.scenario_of, connection.execute(of_person).all()))
+
+    def remove_scenario(self, viewer: Viewer, person_id: str, scenario_id: str) -> None:
+        """Remove a saved plan; `UnknownName` if the person has none of that id."""
+        require(viewer, Action.WRITE_SCENARIO)
+        kept = db.scenarios.c
+        one = delete(db.scenarios).where(kept.person_id == person_id, kept.scenario_id == scenario_id)
+        with self._writing.begin() as connection:
+            _require_person(connection, person_id)
+            if not connection.execute(one).rowcount:
+                raise UnknownName("saved scenario of this person", scenario_id)
 
     def preference(self, viewer: Viewer, name: str) -> str | None:
         """A display preference of this viewer, such as `unit`; None when never set."""
@@ -288,9 +324,13 @@ def _begin(connection: Connection) -> None:
 
 
 def _ensure_schema(connection: Connection, path: Path) -> None:
-    """Make the tables of a new file; refuse a file that is not ours or is newer than this program."""
+    """Make the tables of a new file, add what an older one lacks; refuse one that is not ours or is newer than us."""
     version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
     if version == db.SCHEMA_VERSION:
+        return
+    if version in db.GROWN_FROM:
+        db.TABLES.create_all(connection)
+        connection.exec_driver_sql(f"PRAGMA user_version={db.SCHEMA_VERSION}")
         return
     if version != 0 or inspect(connection).get_table_names():
         raise BadFile(

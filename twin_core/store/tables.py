@@ -16,11 +16,14 @@ from sqlalchemy import Column, Float, ForeignKey, Integer, MetaData, Row, Table,
 from twin_core.domain.errors import BadInput
 from twin_core.domain.imports import FileReport, ImportReport, Reason, RejectedRow
 from twin_core.domain.people import Person, RecordKind
-from twin_core.domain.ports import TwinVersion
+from twin_core.domain.ports import SavedScenario, TwinVersion
 from twin_core.domain.records import Event, EventKind, GlucoseReading, Quality
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Kept in `PRAGMA user_version`; raise it with any change of a table."""
+
+GROWN_FROM = (1,)
+"""Versions that differ from this one by missing tables only, so that a file of theirs just gets them."""
 
 TABLES = MetaData()
 
@@ -92,6 +95,15 @@ twins = Table(
     Column("created", Text, nullable=False),
     Column("data_hash", Text, nullable=False),
     Column("payload", Text, nullable=False),
+)
+
+scenarios = Table(
+    "scenarios",
+    TABLES,
+    _person_key(),
+    Column("name", Text, primary_key=True),
+    Column("scenario_id", Text, nullable=False, unique=True),
+    Column("plan", Text, nullable=False),
 )
 
 preferences = Table(
@@ -196,6 +208,21 @@ def twin_of(row: Row[Any]) -> TwinVersion:
         data_hash=row.data_hash,
         payload=json.loads(row.payload),
     )
+
+
+def row_of_scenario(scenario: SavedScenario) -> dict[str, Any]:
+    """A saved plan as column values; a number that is not finite is refused."""
+    return {
+        "person_id": scenario.person_id,
+        "name": scenario.name,
+        "scenario_id": scenario.scenario_id,
+        "plan": to_json(dict(scenario.plan)),
+    }
+
+
+def scenario_of(row: Row[Any]) -> SavedScenario:
+    """A saved plan of a row of `scenarios`."""
+    return SavedScenario(scenario_id=row.scenario_id, person_id=row.person_id, name=row.name, plan=json.loads(row.plan))
 
 
 def report_to_json(report: ImportReport) -> str:

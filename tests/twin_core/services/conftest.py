@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from twin_core.bootstrap import DEMO_PEOPLE, OWNER, assemble
+from twin_core.bootstrap import DEMO_PEOPLE, LIVE_MODELS, OWNER, assemble
 from twin_core.jobs.cache import open_cache
-from twin_core.models.catalog import MODELS
 from twin_core.services.application import Services
 from twin_core.solve.compiled import kernel_of
 from twin_core.store.sqlite import SqliteStore
@@ -33,7 +32,7 @@ class TurnedClock:
 @pytest.fixture(scope="session", autouse=True)
 def _compiled() -> None:
     """Everybody computes with machine code here; that interpreted runs agree is tested in the conformance kit."""
-    for model in MODELS:
+    for model in LIVE_MODELS:
         kernel_of(model).warm_up()
 
 

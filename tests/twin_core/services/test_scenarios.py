@@ -9,17 +9,29 @@ import pytest
 
 from twin_core.domain.errors import BadScenario
 from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS, Forecast, ForecastStatus
-from twin_core.domain.history import BasalRate, History, Meal, Therapy
-from twin_core.models.catalog import DRUGS
+from twin_core.domain.history import (
+    BasalInsulin,
+    BasalRate,
+    Bolus,
+    Condition,
+    ConditionKind,
+    Exercise,
+    GlucagonDose,
+    History,
+    LongActingDose,
+    Meal,
+    MealInsulin,
+    Rhythm,
+    Therapy,
+)
+from twin_core.models.catalog import DRUGS, MODELS
 from twin_core.services.dosing import Dosing
-from twin_core.services.scenarios import Exercise, Refusal, Scenarios, SimulatedGlucose, scenario_kinds
+from twin_core.services.scenarios import Refusal, Scenarios, SimulatedGlucose, scenario_kinds
+from twin_core.services.simulation import GlucoseModels
 
 
 class RecordingSimulator:
     """Answers flat curves and keeps what it was asked."""
-
-    def takes_exercise(self, model: str) -> bool:
-        return model == "walker"
 
     def simulate(self, **asked: Any) -> SimulatedGlucose:
         self.asked = asked
@@ -57,6 +69,9 @@ class RecordingForecaster:
 
 SIMULATOR, FORECASTER = RecordingSimulator(), RecordingForecaster()
 SCENARIOS = Scenarios(scenario_kinds(dosing=Dosing(DRUGS), simulator=SIMULATOR, forecaster=FORECASTER))
+REAL = Scenarios(scenario_kinds(dosing=Dosing(DRUGS), simulator=GlucoseModels(MODELS), forecaster=FORECASTER))
+"""The same with the models of the catalog."""
+SIMULATE = {"kind": "simulate_glucose", "model": "uva_padova_t1d", "duration_min": 60}
 METRICS = {
     "kind": "glucose_metrics",
     "time_min": [0, 5, 10, 15, 20, 25, 30, 35],
@@ -156,14 +171,117 @@ def test_basal_is_the_models_own_one_rate_or_rates_by_time() -> None:
         assert SIMULATOR.asked["therapy"].basal == therapy
 
 
-def test_exercise_is_refused_by_a_model_without_it_and_passed_on_otherwise() -> None:
-    scenario = {"kind": "simulate_glucose", "model": "sitter", "exercise": [{"time_min": 5, "duration_min": 30}]}
-    assert "sitter has no exercise" in refusal(scenario).message
-    answer(scenario | {"model": "walker", "long_acting": [{"time_min": 0, "dose_u": 20}], "initial_state": {"Gp": 1}})
-    assert SIMULATOR.asked["exercise"] == (Exercise(time_min=5.0, duration_min=30.0, intensity_percent=50.0),)
-    assert SIMULATOR.asked["therapy"].long_acting[0].dose_u == 20.0
+def test_everything_of_a_life_reaches_the_simulator() -> None:
+    answer(
+        SIMULATE
+        | {
+            "meals": [{"time_min": 1, "carbs_g": 30, "protein_g": 20, "fat_g": 10, "fibre_g": 5}],
+            "boluses": [{"time_min": 1, "dose_u": 4, "insulin": "inhaled"}, {"time_min": 2, "dose_u": 1}],
+            "long_acting": [{"time_min": 0, "dose_u": 20}, {"time_min": 3, "dose_u": 10, "insulin": "degludec"}],
+            "exercise": [{"time_min": 5, "duration_min": 30}],
+            "glucagon": [{"time_min": 6, "dose_mg": 0.1}],
+            "conditions": [{"time_min": 7, "kind": "alcohol", "degree": 2}],
+            "rhythm": {"sensitivity": [0.8, 1, 1.2], "dawn_mg_kg_min": 1.5, "utc_offset_min": 60},
+            "initial_state": {"Gp": 1},
+        }
+    )
+    assert SIMULATOR.asked["therapy"] == Therapy(
+        meals=(Meal(time_min=1.0, carbs_g=30.0, duration_min=6.0, protein_g=20.0, fat_g=10.0, fibre_g=5.0),),
+        boluses=(Bolus(time_min=1.0, dose_u=4.0, insulin=MealInsulin.INHALED), Bolus(time_min=2.0, dose_u=1.0)),
+        long_acting=(
+            LongActingDose(time_min=0.0, dose_u=20.0),
+            LongActingDose(time_min=3.0, dose_u=10.0, insulin=BasalInsulin.DEGLUDEC),
+        ),
+        exercise=(Exercise(time_min=5.0, duration_min=30.0, intensity_percent=50.0),),
+        glucagon=(GlucagonDose(time_min=6.0, dose_mg=0.1),),
+        conditions=(Condition(time_min=7.0, duration_min=0.0, kind=ConditionKind.ALCOHOL, degree=2.0),),
+    )
+    assert SIMULATOR.asked["rhythm"] == Rhythm(sensitivity=(0.8, 1.0, 1.2), dawn_mg_kg_min=1.5, utc_offset_min=60.0)
     assert SIMULATOR.asked["initial_state"] == {"Gp": 1.0}
-    answer(scenario | {"exercise": []})
+
+
+def test_null_for_an_optional_list_is_an_empty_one() -> None:
+    lists = ("meals", "boluses", "long_acting", "exercise", "glucagon", "conditions")
+    answer(SIMULATE | dict.fromkeys((*lists, "rhythm", "cgm_error", "initial_state", "basal_u_h")))
+    assert SIMULATOR.asked["therapy"] == Therapy()
+    assert SIMULATOR.asked["rhythm"] == Rhythm()
+    inputs = SCENARIOS.schema()["$defs"]["SimulateGlucoseInput"]["properties"]
+    assert all({"type": "null"} in inputs[name]["anyOf"] for name in lists)
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "what"),
+    [
+        ("edes", {"exercise": [{"time_min": 5, "duration_min": 30}]}, "exercise"),
+        ("hovorka_t1d", {"glucagon": [{"time_min": 5, "dose_mg": 0.1}]}, "glucagon"),
+    ],
+)
+def test_what_a_model_does_not_take_is_refused_by_name(model: str, given: dict[str, Any], what: str) -> None:
+    refused = REAL.answer(SIMULATE | {"model": model} | given)
+    assert isinstance(refused, Refusal)
+    assert refused.message.startswith(f"The model {model} does not take ")
+    assert what in refused.message
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"meals": [{"time_min": 0, "carbs_g": 501}]}, "meals.0.carbs_g: allowed is 0 to 500 g; got 501."),
+        ({"meals": [{"time_min": 0, "carbs_g": 5, "fat_g": -1}]}, "meals.0.fat_g: allowed is 0 to 300 g; got -1."),
+        ({"boluses": [{"time_min": 0, "dose_u": -5}]}, "boluses.0.dose_u: allowed is 0 to 100 U; got -5."),
+        ({"basal_u_h": 21}, "basal_u_h: allowed is 0 to 20 U/h; got 21."),
+        ({"basal_u_h": [{"time_min": 0, "rate_u_h": 21}]}, "allowed is 0 to 20 U/h; got 21."),
+        ({"long_acting": [{"time_min": 0, "dose_u": 201}]}, "long_acting.0.dose_u: allowed is 0 to 200 U; got 201."),
+        ({"glucagon": [{"time_min": 0, "dose_mg": 10}]}, "glucagon.0.dose_mg: allowed is 0 to 5 mg; got 10."),
+        ({"long_acting": [{"time_min": 0, "dose_u": 9, "insulin": "nph"}]}, "'degludec'; got 'nph'"),
+        ({"conditions": [{"time_min": 0, "kind": "love"}]}, "'alcohol'; got 'love'"),
+        ({"conditions": [{"time_min": 0, "kind": "stress", "degree": 4}]}, "allowed is 0 to 3 times the typical one"),
+        ({"rhythm": {"sensitivity": [1, 1]}}, "rhythm.sensitivity: List should have at least 3"),
+        ({"rhythm": {"sensitivity": [1, 0, 1]}}, "rhythm.sensitivity.1: allowed is 0.1 to 10"),
+        ({"cgm_error": {"model": "vettoretti_2019", "seed": -1}}, "cgm_error.seed"),
+        ({"cgm_error": {"model": "libre"}}, "There is no sensor called 'libre'. Known: breton_kovatchev_2008,"),
+    ],
+)
+def test_the_impossible_is_refused_with_what_is_allowed(given: dict[str, Any], message: str) -> None:
+    refused = REAL.answer(SIMULATE | given)
+    assert isinstance(refused, Refusal)
+    assert message in refused.message
+
+
+def test_a_sensor_shows_the_same_errors_whatever_the_therapy() -> None:
+    error = {"cgm_error": {"model": "vettoretti_2019", "seed": 3, "faults": False}, "step_min": 5}
+    bolus = {"boluses": [{"time_min": 0, "dose_u": 1}]}
+    rest, same, treated = (
+        json.loads(REAL.answer_text(json.dumps(SIMULATE | error | given))) for given in ({}, {}, bolus)
+    )
+    assert rest["cgm"] == same["cgm"]
+    assert rest["cgm"]["time_min"] == rest["time_min"] == list(range(0, 60, 5))
+    shown, truth = (
+        np.array(treated[key]["glucose_mg_dl"] if key else treated["glucose_mg_dl"])
+        - np.array(rest[key]["glucose_mg_dl"] if key else rest["glucose_mg_dl"])
+        for key in ("cgm", "")
+    )
+    np.testing.assert_allclose(shown, 1.048 * truth, atol=0.01)
+    assert np.abs(np.array(rest["cgm"]["glucose_mg_dl"]) - 120.0).max() > 1.0
+
+
+def test_without_a_sensor_there_are_no_readings_and_with_faults_some_are_null() -> None:
+    assert json.loads(REAL.answer_text(json.dumps(SIMULATE)))["cgm"] is None
+    days = SIMULATE | {"duration_min": 2880, "step_min": 60, "cgm_error": {"model": "vettoretti_2019", "seed": 1}}
+    shown = json.loads(REAL.answer_text(json.dumps(days)))["cgm"]["glucose_mg_dl"]
+    assert len(shown) == 576
+    assert None in shown
+
+
+def test_a_scenarios_basal_rate_does_not_move_the_steady_state_that_it_starts_from() -> None:
+    """`parameters.basal_u_h` is the person's own rate, `basal_u_h` what is delivered."""
+    rest, none, other = (
+        json.loads(REAL.answer_text(json.dumps(SIMULATE | {"duration_min": 240} | given)))["glucose_mg_dl"]
+        for given in ({}, {"basal_u_h": 0}, {"parameters": {"basal_u_h": 0.8}, "basal_u_h": 0.8})
+    )
+    assert none[0] == rest[0] == pytest.approx(120.0)
+    assert none[-1] > rest[-1] + 20.0
+    np.testing.assert_allclose(other, rest, atol=1e-6)
 
 
 def test_forecast_answers_horizons_quantiles_and_probabilities() -> None:

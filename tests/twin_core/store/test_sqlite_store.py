@@ -23,6 +23,7 @@ from twin_core.domain.imports import FileReport, ImportReport, Reason, RejectedR
 from twin_core.domain.people import Person, RecordKind
 from twin_core.domain.records import Event, EventKind, GlucoseReading, Quality
 from twin_core.store import SqliteStore
+from twin_core.store.tables import SCHEMA_VERSION
 
 OWNER = Viewer(name="owner", role=Role.OWNER, purpose=Purpose.CARE)
 PERSON = Person(
@@ -109,6 +110,7 @@ def test_an_unknown_person_is_named_by_every_method(store: SqliteStore) -> None:
         lambda: store.imports(OWNER, "nobody"),
         lambda: store.save_twin(OWNER, "nobody", "hash", {}),
         lambda: store.latest_twin(OWNER, "nobody"),
+        lambda: store.twins(OWNER, "nobody"),
     ]
     for ask in asks:
         with pytest.raises(UnknownName, match="nobody"):
@@ -244,6 +246,15 @@ def test_twins_are_numbered_and_the_newest_is_in_use(store: SqliteStore) -> None
     assert second.created.tzinfo is not None
 
 
+def test_all_twins_of_one_person_are_listed_oldest_first(store: SqliteStore) -> None:
+    store.add_person(OWNER, replace(PERSON, person_id="p2"))
+    store.save_twin(OWNER, "p2", "of another", {})
+    assert store.twins(OWNER, "p1") == ()
+    kept = tuple(store.save_twin(OWNER, "p1", f"hash {number}", {"number": number}) for number in range(12))
+    assert store.twins(OWNER, "p1") == kept
+    assert store.latest_twin(OWNER, "p1") == kept[-1]
+
+
 def test_a_payload_that_is_no_json_is_refused(store: SqliteStore) -> None:
     for payload in ({"rmse": float("inf")}, {"when": START}):
         with pytest.raises(BadInput, match="JSON"):
@@ -277,6 +288,7 @@ def test_every_method_asks_whether_the_viewer_may(store: SqliteStore) -> None:
         lambda: store.imports(system, "p1"),
         lambda: store.save_twin(system, "p1", "hash", {}),
         lambda: store.latest_twin(system, "p1"),
+        lambda: store.twins(system, "p1"),
         lambda: store.preference(system, "unit"),
         lambda: store.set_preference(system, "unit", "mg/dL"),
     ]
@@ -320,13 +332,13 @@ def test_a_store_opened_again_has_what_was_kept(store: SqliteStore, path: Path) 
     again.close()
 
 
-@pytest.mark.parametrize("version", [2, 99])
+@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, 99])
 def test_a_file_of_a_newer_version_is_refused_and_left_alone(version: int, tmp_path: Path) -> None:
     path = tmp_path / "newer.db"
     with sqlite3.connect(path) as connection:
         connection.execute(f"PRAGMA user_version={version}")
     connection.close()
-    with pytest.raises(BadFile, match=f"schema version {version}.*knows 1"):
+    with pytest.raises(BadFile, match=f"schema version {version}.*knows {SCHEMA_VERSION}"):
         SqliteStore(path)
 
 
@@ -374,6 +386,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_sqlite_store import OWNER, reading
 from twin_core.store import SqliteStore
+from twin_core.store.tables import SCHEMA_VERSION
 store = SqliteStore(Path({path!r}))
 for minute in range(100_000):
     store.append(OWNER, "p1", [reading(minute)], [])
