@@ -6,11 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from validation import filter_protocol, p1_simglucose, real_people, what_if_table
 from validation.line import Line
 
 Case = Callable[[Path], Iterator[Line]]
 
-CASES: dict[str, Case] = {}
+CASES: dict[str, Case] = {
+    "p1_simglucose": p1_simglucose.lines,
+    "what_if_table": what_if_table.lines,
+    "filter_protocol": filter_protocol.lines,
+    "real_people": real_people.lines,
+}
 """By name. A case takes the folder with real data (it may not need it) and yields its lines as they are measured."""
 
 
