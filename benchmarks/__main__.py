@@ -25,7 +25,9 @@ class Case(NamedTuple):
 
 CASES = (
     Case("mechanistic", "benchmarks.mechanistic"),
+    Case("fit", "benchmarks.fit"),
     Case("sensitivity", "benchmarks.sensitivity"),
+    Case("pk", "benchmarks.pk"),
     Case("forecast_latency", "benchmarks.forecast_latency"),
     Case("import", "benchmarks.import_t1d_uom", ("sample_data/t1d_uom",)),
     Case("start_up", "benchmarks.start_up"),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from validation import filter_protocol, p1_simglucose, real_people, what_if_table
+from validation import filter_protocol, p1_simglucose, pk_engine, pk_reference, real_people, what_if_table
 from validation.line import Line
 
 Case = Callable[[Path], Iterator[Line]]
@@ -16,6 +16,8 @@ CASES: dict[str, Case] = {
     "what_if_table": what_if_table.lines,
     "filter_protocol": filter_protocol.lines,
     "real_people": real_people.lines,
+    "pk_engine": pk_engine.lines,
+    "pk_reference": pk_reference.lines,
 }
 """By name. A case takes the folder with real data (it may not need it) and yields its lines as they are measured."""
 

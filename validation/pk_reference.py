@@ -358,6 +358,9 @@ def _apart(eta: Sequence[float] | FloatArray, printed: FloatArray) -> str:
 
 def _simulated() -> Iterator[Line]:
     for drug in DRUGS:
+        if not drug.omega:
+            yield Line(what=f"{drug.name}: levels cannot be fitted, no parameter of its kinetics varies", seen="-")
+            continue
         close, n, cpu_ms = _share_at_the_best(drug)
         share = 100.0 * close / n
         yield Line(

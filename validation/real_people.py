@@ -40,8 +40,10 @@ from twin_core.solve.schedule import schedule_of
 from validation.line import Line
 
 SEED = 20
-DAYS_A_PERSON = 4
-MOMENTS_A_DAY = 40
+DAYS_A_PERSON = 2
+TRIED_A_PERSON = 4
+"""So many days are tried, at most, to find those that can be fitted."""
+MOMENTS_A_DAY = 90
 N_SIGN = 1000
 FITTED_DAYS = 3.0
 DRAWS = 100
@@ -91,22 +93,26 @@ def lines(data: Path) -> Iterator[Line]:
 
 
 def fitted_days(histories: Mapping[str, History], rng: np.random.Generator) -> tuple[list[FittedDay], int]:
-    """A few fits a person, and how many were refused for too little data."""
-    days: list[FittedDay] = []
-    refused = 0
-    for person, history in histories.items():
-        if not history.therapy.meals or not (history.therapy.basal or history.therapy.long_acting):
-            continue
-        last_min = float(history.cgm_time_min[-1]) - MINUTES_PER_DAY
-        test = blocks(history).test
-        possible = test[test < last_min]
-        for now_min in np.sort(rng.choice(possible, DAYS_A_PERSON, replace=False)).tolist():
-            twin = fit_twin(history, now_min=now_min, days=FITTED_DAYS)
-            if isinstance(twin, TooLittleData):
-                refused += 1
-            else:
-                days.append(FittedDay(person=person, history=history, now_min=now_min, twin=twin))
-    return days, refused
+    """A few fits a person, and how many were refused: too little data, or data that contradict themselves."""
+    fits = [day for person, history in histories.items() for day in _tried(person, history, rng)]
+    days = [day for day in fits if day is not None]
+    return days, len(fits) - len(days)
+
+
+def _tried(person: str, history: History, rng: np.random.Generator) -> Iterator[FittedDay | None]:
+    """Fits before random moments until there are enough; None for each that was refused."""
+    if not history.therapy.meals or not (history.therapy.basal or history.therapy.long_acting):
+        return
+    test = blocks(history).test
+    possible = test[test < history.cgm_time_min[-1] - MINUTES_PER_DAY]
+    fitted = 0
+    for now_min in rng.choice(possible, TRIED_A_PERSON, replace=False).tolist():
+        if fitted == DAYS_A_PERSON:
+            return
+        twin = fit_twin(history, now_min=now_min, days=FITTED_DAYS)
+        refused = isinstance(twin, TooLittleData)
+        fitted += not refused
+        yield None if refused else FittedDay(person=person, history=history, now_min=now_min, twin=twin)
 
 
 def moments_of(day: FittedDay, rng: np.random.Generator) -> list[float]:

@@ -14,7 +14,11 @@ import numpy as np
 from twin_core.domain.history import FloatArray
 
 _SMALLEST_GAIN = 3e-4
-"""Stop when a step would lower, or lowers, the cost by less than this share of 1 + cost."""
+"""Stop when a step would lower the cost by less than this share of 1 + cost."""
+_NEARLY_UNDAMPED = 1e-2
+"""Only a nearly full Gauss-Newton step shows by the small gain expected of it that the minimum is near."""
+_POOR = 0.25
+"""A step that gains less than this share of what was expected of it went too far."""
 _HIGHEST_DAMPING = 1e6
 
 
@@ -60,20 +64,19 @@ def least_squares(
         while True:
             step = np.zeros_like(z)
             step[free] = np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), -slope[free])
+            expected = -0.5 * float(slope @ step)
+            if damping <= _NEARLY_UNDAMPED and expected < _SMALLEST_GAIN * (1.0 + cost):
+                return Minimum(z=z, cost=cost, iterations=iteration + 1, converged=True)
             trial = np.clip(z + step, -bound, bound)
             moved = data(trial)
             lower = _cost(moved, trial)
-            if lower < cost or damping > _HIGHEST_DAMPING:
+            kept = cost - lower > _POOR * expected
+            damping = damping / 10.0 if kept else max(10.0 * damping, 1e-3)
+            if lower < cost:
                 break
-            if -(slope @ step) < _SMALLEST_GAIN * (1.0 + cost):
-                return Minimum(z=z, cost=cost, iterations=iteration + 1, converged=True)
-            damping = max(10.0 * damping, 1e-3)
-        if not lower < cost:
-            return Minimum(z=z, cost=cost, iterations=iteration + 1, converged=False)
-        gain, z, residuals, cost = cost - lower, trial, moved, lower
-        damping /= 10.0
-        if gain < _SMALLEST_GAIN * (1.0 + cost):
-            return Minimum(z=z, cost=cost, iterations=iteration + 1, converged=True)
+            if damping > _HIGHEST_DAMPING:
+                return Minimum(z=z, cost=cost, iterations=iteration + 1, converged=False)
+        z, residuals, cost = trial, moved, lower
     return Minimum(z=z, cost=cost, iterations=iterations, converged=False)
 
 

@@ -55,6 +55,8 @@ MISSED_MG_DL = 30.0
 """Residuals above this are said to the reader."""
 EDES = "edes"
 """The structure for people who make their own insulin."""
+LARGEST_ERROR_MG_DL = 80.0
+"""Beyond this a record is not believed (a choice: real records, with meals left out, were off by 29 to 60)."""
 UNMOVED_RATIO = 0.9
 """A parameter whose posterior SD is above so much of its prior SD was not moved by the data."""
 
@@ -206,7 +208,7 @@ def fit_twin(
         return problem
     posterior = posterior_of(problem, progress)
     progress(1.0, "The twin is fitted.")
-    contradiction = _contradiction(problem, posterior)
+    contradiction = _contradiction(posterior)
     if contradiction:
         return TooLittleData(missing=(contradiction,))
     therapy = _therapy(history, now_min, days)
@@ -468,16 +470,13 @@ def _metrics(problem: Problem, posterior: Posterior) -> FitMetrics:
     )
 
 
-def _contradiction(problem: Problem, posterior: Posterior) -> str:
+def _contradiction(posterior: Posterior) -> str:
     """Why the record cannot be believed; empty if it can."""
-    readings = problem.readings
-    rmse = float(np.sqrt(np.mean((problem.predict(posterior.z[None])[0] - readings) ** 2)))
-    spread = float(np.std(readings))
-    if rmse <= max(MISSED_MG_DL, spread):
+    if posterior.error.sd_mg_dl < LARGEST_ERROR_MG_DL:
         return ""
     return (
-        f"the recorded insulin and food explain glucose no better than its mean does (off by {rmse:.0f} mg/dL, spread "
-        f"{spread:.0f}), so that times, units or entries must be wrong or missing"
+        f"the recorded insulin and food do not go with the glucose (off by {posterior.error.sd_mg_dl:.0f} mg/dL), so "
+        "that times, units or entries must be wrong or missing"
     )
 
 

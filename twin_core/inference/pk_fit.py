@@ -31,6 +31,8 @@ from twin_core.models.pk.compartments import check_parameters
 N_DRAWS = 4000
 NO_LEVEL = "There is no level yet: these are the typical values of people with these covariates."
 _FAR_SD = 2.0
+_LARGEST_LEVEL_MG_L = 1e6
+"""A kilogram in a litre."""
 _SWAPPED_LOW, _SWAPPED_HIGH = 200.0, 5000.0
 """A level this many times off what is typical is taken for one in another unit."""
 
@@ -125,7 +127,7 @@ def fit_pk(
     BadInput
         No dose, or a level before the first one.
     OutOfRange
-        A negative or infinite level.
+        A negative level, or one that is no concentration.
     """
     problem = _checked_problem(population, doses, levels)
     if not levels or population.n_deviations == 0:
@@ -208,8 +210,10 @@ def check_levels(doses: Sequence[Dose], levels: Sequence[Level]) -> None:
         raise BadInput("A fit needs at least one dose; none was given.")
     first_h = min(dose.time_h for dose in doses)
     for level in levels:
-        if not 0.0 <= level.concentration_mg_l < np.inf:
-            raise OutOfRange("concentration_mg_l of a level", level.concentration_mg_l, 0.0, np.inf, "mg/L")
+        if not 0.0 <= level.concentration_mg_l <= _LARGEST_LEVEL_MG_L:
+            raise OutOfRange(
+                "concentration_mg_l of a level", level.concentration_mg_l, 0.0, _LARGEST_LEVEL_MG_L, "mg/L"
+            )
         if not first_h <= level.time_h < np.inf:
             raise BadInput(
                 f"A level at {level.time_h:g} h is before the first dose at {first_h:g} h: give the earlier doses too, "

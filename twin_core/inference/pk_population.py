@@ -12,11 +12,15 @@ from functools import cached_property
 import numpy as np
 
 from twin_core.domain.drugs import ErrorForm, ResidualError, Structure
-from twin_core.domain.errors import BadInput, UnknownName
+from twin_core.domain.errors import BadInput, OutOfRange, UnknownName
 from twin_core.domain.history import FloatArray
 from twin_core.models.pk.piecewise import Carry
 
 _SMALLEST_SD_MG_L = 1e-6
+_LARGEST_VARIANCE = 25.0
+"""Of a logarithm: an SD of 5 spreads people over more than four decades."""
+_LARGEST_PROPORTIONAL_SD = 10.0
+_LARGEST_ADDITIVE_SD_MG_L = 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,7 @@ class Population:
 
     def __post_init__(self) -> None:
         _check_covariance("omega", self.omega, self.names)
+        _check_residual(self.residual)
         varied = (*self.names, *self.follows, *(self.occasions.names if self.occasions else ()))
         for name in varied:
             if name not in self.typical:
@@ -162,6 +167,18 @@ def _check_covariance(what: str, matrix: FloatArray, names: tuple[str, ...]) -> 
         raise BadInput(f"{what} must be {len(names)} x {len(names)}; got shape {matrix.shape}.")
     if not np.allclose(matrix, matrix.T) or (names and np.linalg.eigvalsh(matrix)[0] <= 0.0):
         raise BadInput(f"{what} must be symmetric and positive definite: variances on the log scale.")
+    if names and not matrix.diagonal().max() <= _LARGEST_VARIANCE:
+        raise OutOfRange(f"A variance of {what}", float(matrix.diagonal().max()), 0.0, _LARGEST_VARIANCE, "(log scale)")
+
+
+def _check_residual(residual: ResidualError) -> None:
+    a, b = residual.additive_sd_mg_l, residual.proportional_sd
+    if not 0.0 <= b <= _LARGEST_PROPORTIONAL_SD:
+        raise OutOfRange("proportional_sd", b, 0.0, _LARGEST_PROPORTIONAL_SD, "1")
+    if not 0.0 <= a <= _LARGEST_ADDITIVE_SD_MG_L:
+        raise OutOfRange("additive_sd", a, 0.0, _LARGEST_ADDITIVE_SD_MG_L, "mg/L")
+    if a == b == 0.0:
+        raise BadInput("The residual error is 0: levels always scatter; give a proportional or an additive SD.")
 
 
 def standard_deviation(residual: ResidualError, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -18,13 +18,7 @@ from twin_core.models.pk.drugs import (
     warfarin,
 )
 
-MODELS: tuple[OdeModel, ...] = (
-    dalla_man_2014.MODEL,
-    dalla_man_2014.S2013,
-    hovorka_2004.MODEL,
-    dalla_man_2007.MODEL,
-    edes.MODEL,
-)
+MODELS: tuple[OdeModel, ...] = (*dalla_man_2014.MODELS, hovorka_2004.MODEL, dalla_man_2007.MODEL, edes.MODEL)
 """Systems of differential equations, by organ."""
 
 _DOSED_BY_LEVEL = (

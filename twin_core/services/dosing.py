@@ -136,7 +136,8 @@ def _typical_and_people(
     names, omega = drug.omega_matrix()
     eta = random.standard_normal((n, len(names))) @ np.linalg.cholesky(omega).T if names else np.empty((n, 0))
     everyone = np.concatenate((np.zeros((1, len(names))), eta))
-    return drug.person(typical, dict(zip(names, everyone.T, strict=True)))
+    people = drug.person(typical, dict(zip(names, everyone.T, strict=True)))
+    return {name: np.broadcast_to(np.asarray(value, dtype=float), n + 1) for name, value in people.items()}
 
 
 def _percentiles(curves: FloatArray) -> FloatArray:
@@ -147,7 +148,7 @@ def _percentiles(curves: FloatArray) -> FloatArray:
     above = np.minimum(below + 1, ordered.shape[1] - 1)
     weight = place - below
     percentiles: FloatArray = (ordered[:, below] * (1.0 - weight) + ordered[:, above] * weight).T
-    return percentiles
+    return np.maximum.accumulate(percentiles, axis=0)  # rounding must not turn equal ones round
 
 
 def _exposures(

@@ -141,6 +141,7 @@ def test_occasions_have_etas_of_their_own() -> None:
             "levels.0.time_h: -1 h is before the first dose at 0 h",
         ),
         ({"levels": [{"time_h": 1, "concentration_mg_l": -5}]}, "levels.0.concentration_mg_l"),
+        ({"levels": [{"time_h": 1, "concentration_mg_l": 1e300}]}, "concentration_mg_l of a level is 1e+300"),
         ({"doses": []}, "doses"),
         ({"covariates": {"body_weight_kg": 900.0}}, "body_weight_kg is 900 kg; allowed is 33 to 255 kg"),
         ({"covariates": {"height_cm": 170.0}}, "height_cm"),
@@ -164,7 +165,9 @@ def test_what_cannot_be_fitted_is_refused_with_the_reason(change: dict[str, Any]
         ({"omega": {"Q2_L_h": 0.2}}, "Q2_L_h"),
         ({"omega": {"names": ["CL_L_h"], "matrix": [[0.1, 0.0]]}}, "population.omega.matrix: must be 1 x 1"),
         ({"omega": {"names": ["CL_L_h", "V1_L"], "matrix": [[0.1, 0.3], [0.3, 0.1]]}}, "positive definite"),
+        ({"omega": {"CL_L_h": 1e6}}, "A variance of omega is 1e+06"),
         ({"sigma": {}}, "population.sigma"),
+        ({"sigma": {"proportional_sd": 1e300}}, "proportional_sd is 1e+300"),
         ({"typical": {"CL_L_h": 4.0}}, "V1_L"),
     ],
 )

@@ -336,7 +336,7 @@ def test_a_bad_scenario_is_refused_naming_the_field(scenario: object, field: str
         ({"kind": "weather"}, "BadScenario", "kind: got 'weather'; allowed: forecast, glucose_metrics, simulate_"),
         ({}, "BadScenario", "kind: is missing"),
         (7, "BadScenario", "got 7"),
-        (PK | {"model": None, "parameters": None, "drug": "aspirin"}, "UnknownName", "caffeine, metformin, vanco"),
+        (PK | {"model": None, "parameters": None, "drug": "aspirin"}, "UnknownName", "caffeine, gentamicin, metformin"),
         (PK | {"parameters": {"CL_L_h": 5, "V1_L": 0}}, "OutOfRange", "V1_L is 0 L; allowed is 0.001 to"),
         (PK | {"parameters": {"CL_L_h": 5}}, "BadInput", "needs V1_L"),
         (METRICS | {"time_min": [0]}, "BadInput", "differ in length: 1 and 8"),

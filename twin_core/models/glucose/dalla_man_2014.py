@@ -420,3 +420,6 @@ MODEL = _model("uva_padova_t1d", "UVA/Padova type 1 diabetes", Parameters, uncha
 S2013 = _model(
     "uva_padova_t1d_2014", "UVA/Padova type 1 diabetes, stronger insulin in hypoglycaemia", Parameters2013, strengthened
 )
+
+MODELS = (MODEL, S2013)
+"""Without and with the strengthening of insulin in hypoglycaemia."""
