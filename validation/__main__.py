@@ -6,7 +6,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from validation import filter_protocol, p1_simglucose, pk_engine, pk_reference, real_people, what_if_table
+from validation import (
+    filter_protocol,
+    p1_simglucose,
+    pk_engine,
+    pk_reference,
+    posterior_calibration,
+    real_people,
+    what_if_table,
+)
 from validation.line import Line
 
 Case = Callable[[Path], Iterator[Line]]
@@ -14,6 +22,7 @@ Case = Callable[[Path], Iterator[Line]]
 CASES: dict[str, Case] = {
     "p1_simglucose": p1_simglucose.lines,
     "what_if_table": what_if_table.lines,
+    "posterior_calibration": posterior_calibration.lines,
     "filter_protocol": filter_protocol.lines,
     "real_people": real_people.lines,
     "pk_engine": pk_engine.lines,

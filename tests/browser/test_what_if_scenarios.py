@@ -62,7 +62,7 @@ def test_scenarios_are_kept_compared_shared_and_removed_without_a_mouse(page: Pa
     page.keyboard.press("Space")
     page.wait_for_function(f"!{NAMES}.includes('scenario A')")
     link = page.get_attribute("#scenario-link", "href") or ""
-    assert re.fullmatch(r"/p/[0-9a-f]{10}/what-if\?scenarios=[A-Za-z0-9_-]{12}", link)
+    assert re.fullmatch(r"/p/[0-9a-f]{10}(-live)?/what-if\?scenarios=[A-Za-z0-9_-]{12}", link)
 
     shared = opened(tab, link)
     shared.wait_for_function(
