@@ -297,11 +297,16 @@ def test_an_unknown_structure_is_refused_with_those_there_are() -> None:
 
 
 def test_a_parameter_on_its_bound_is_said() -> None:
-    """Glucose at rest stands at 600 mg/dL, which no basal glucose of the prior explains."""
-    history = record(virtual_person(0), seed=0)
-    high = replace(history, cgm_mg_dl=np.full(len(history.cgm_mg_dl), 600.0), therapy=replace(day(), boluses=()))
-    high = replace(high, therapy=replace(high.therapy, meals=(Meal(time_min=60.0, carbs_g=5.0),)))
-    twin = fit_twin(high, now_min=DAY_MIN, days=1.0, body_weight_kg=WEIGHT_KG)
+    """Glucose stands at 395 mg/dL for three days of basal insulin, which hardly anybody of the prior does."""
+    times = np.arange(0.0, 3.0 * DAY_MIN, 5.0)
+    basal = tuple(BasalRate(time_min=d * DAY_MIN - 600.0, rate_u_h=BASAL_U_H) for d in range(4))
+    history = History(
+        cgm_time_min=times,
+        cgm_mg_dl=np.full(len(times), 395.0),
+        therapy=Therapy(meals=(Meal(time_min=60.0, carbs_g=5.0),), basal=basal),
+        utc_offset_min=LOCAL_MIN,
+    )
+    twin = fit_twin(history, now_min=3.0 * DAY_MIN, days=3.0, body_weight_kg=WEIGHT_KG)
     assert isinstance(twin, FittedTwin)
     prior = population_prior()
     z = (twin.theta_mean - prior.centre) / prior.sd
