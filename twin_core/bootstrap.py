@@ -20,8 +20,10 @@ from twin_core.models.catalog import DRUGS, MODELS
 from twin_core.models.glucose import dalla_man_2014, hovorka_2004
 from twin_core.services.application import Services
 from twin_core.services.dosing import Dosing
+from twin_core.services.forecast_watch import ForecastWatches
 from twin_core.services.live import Live
 from twin_core.services.metric_scenarios import METRIC_KINDS
+from twin_core.services.model_card import model_card
 from twin_core.services.pk_scenarios import pk_kinds
 from twin_core.services.recalibration import Recalibrations
 from twin_core.services.records import DemoPerson, Records
@@ -146,6 +148,8 @@ def assemble(store: Store, cache: ResultCache, clock: Clock, lock: TextIO | None
         second=second,
         scenario_plans=ScenarioPlans(store),
         replay=Replay(records, twins, forecaster),
+        model_card=model_card(),
+        forecast_watch=ForecastWatches(records, live, forecaster),
         dosing=Dosing(DRUGS),
         warm_up=WarmUp(LIVE_MODELS, WARM_UP_DELAY_S),
         cache=cache,

@@ -16,6 +16,7 @@ PAGES = {
     "/what-if": "what-if-graph",
     "/replay": "replay-graph",
     "/twin": "judge-parameter-graph",
+    "/model": "model-errors",
     "/dosing": "dosing-graph",
 }
 FIRST_GRAPH_S = 2.5

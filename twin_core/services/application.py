@@ -5,7 +5,9 @@ from typing import Any, TextIO
 
 from twin_core.domain.access import Viewer
 from twin_core.services.dosing import Dosing
+from twin_core.services.forecast_watch import ForecastWatches
 from twin_core.services.live import Live
+from twin_core.services.model_card import ModelCard
 from twin_core.services.records import Records
 from twin_core.services.replay import Replay
 from twin_core.services.scenario_plans import ScenarioPlans
@@ -32,6 +34,8 @@ class Services:
     second: SecondStructure
     scenario_plans: ScenarioPlans
     replay: Replay
+    model_card: ModelCard
+    forecast_watch: ForecastWatches
     dosing: Dosing
     warm_up: WarmUp
     cache: Any

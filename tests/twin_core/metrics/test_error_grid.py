@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from twin_core.domain.errors import BadInput, OutOfRange
-from twin_core.metrics.error_grid import LINES, ZONES, Grid, shares_percent, zones
+from twin_core.metrics.error_grid import LINES, ZONES, Grid, borders, shares_percent, zones
 
 LINED = [grid for grid in Grid if grid is not Grid.CLARKE]
 
@@ -141,3 +141,17 @@ def test_bad_pairs_are_refused_with_what_was_got() -> None:
         zones(Grid.CLARKE, [100.0], [float("nan")])
     with pytest.raises(OutOfRange, match="Reference glucose"):
         zones(Grid.DTS, [-5.0], [100.0])
+
+
+@pytest.mark.parametrize("grid", Grid)
+def test_every_drawn_border_lies_between_two_zones(grid: Grid) -> None:
+    for corners in borders(grid):
+        for (x0, y0), (x1, y1) in pairwise(corners):
+            away = np.hypot(x1 - x0, y1 - y0)
+            if away == 0.0:
+                continue
+            across = 0.02 * np.array([y0 - y1, x1 - x0]) / away
+            for share in (0.03, 0.5, 0.97):
+                point = np.array([x0 + share * (x1 - x0), y0 + share * (y1 - y0)])
+                one, other = (zone(grid, *np.maximum(point + side * across, 1e-6)) for side in (-1, 1))
+                assert one != other, (grid, point)
