@@ -5,8 +5,7 @@ from typing import Any
 from dash import html
 
 from dashboard.components.basics import figures_table, graph
-from dashboard.figures.model import error_grid_figure
-from dashboard.theme.display import Display
+from dashboard.theme.plots import Figure
 from twin_core.services.error_grids import ZONES, GridView
 
 MEANINGS = {
@@ -18,11 +17,10 @@ MEANINGS = {
 }
 
 
-def error_grid(view: GridView, graph_id: str, display: Display) -> list[Any]:
-    """The grid and its table; a sentence where there is nothing to draw."""
+def error_grid(view: GridView, figure: Figure, graph_id: str) -> list[Any]:
+    """The drawn grid and its table; a sentence where there is nothing to draw."""
     if view.reference_mg_dl.size == 0:
         return [html.P("There is no pair of forecast and reading to judge.", className="muted small")]
-    figure = error_grid_figure({zone: view.of(zone) for zone in ZONES}, view.borders, display.screen())
     count = view.reference_mg_dl.size
     label = f"{view.title} error grid, {view.horizon_min:.0f} min ahead: " + ", ".join(
         f"{zone} {view.percent[zone]:.0f} %" for zone in ZONES

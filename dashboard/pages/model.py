@@ -7,7 +7,7 @@ from dash import Dash, Input, Output, State, dcc, html
 
 from dashboard.components.basics import aria, card, figures_table, graph, legend, notice, page_head, segmented
 from dashboard.components.error_grid import error_grid
-from dashboard.figures.model import daily_figure, error_figure, pit_figure
+from dashboard.figures.model import daily_figure, error_figure, error_grid_figure, pit_figure
 from dashboard.shell import Page, display_of
 from dashboard.theme.display import Display
 from twin_core.domain.forecasts import QUANTILE_LEVELS
@@ -208,7 +208,8 @@ def _pit(watch: ForecastWatch, display: Display) -> list[Any]:
 
 
 def _grid(watch: ForecastWatch, grid: str, display: Display) -> list[Any]:
-    return error_grid(_at(watch.horizons, _SHOWN_HORIZON_MIN).grids[grid], "model-grid-graph", display)
+    view = _at(watch.horizons, _SHOWN_HORIZON_MIN).grids[grid]
+    return error_grid(view, error_grid_figure(view.pairs, view.borders, display.screen()), "model-grid-graph")
 
 
 def _groups(watch: ForecastWatch, person: Person, display: Display) -> list[Any]:

@@ -54,7 +54,7 @@ def test_a_zone_is_told_by_its_mark_and_empty_zones_are_left_out() -> None:
     reference, predicted = np.array([100.0, 60.0, 300.0]), np.array([105.0, 100.0, 60.0])
     view = grid_view(Grid.CLARKE, 60.0, reference, predicted)
     assert list(view.zones) == ["A", "D", "E"]
-    figure = valid(error_grid_figure({zone: view.of(zone) for zone in ZONES}, view.borders, SCREEN))
+    figure = valid(error_grid_figure(view.pairs, view.borders, SCREEN))
     marks = [trace for trace in figure["data"] if trace["mode"] == "markers"]
     assert [(mark["name"], mark["marker"]["symbol"]) for mark in marks] == [(z, SYMBOLS[z]) for z in "ADE"]
     assert len(set(SYMBOLS.values())) == len(ZONES)

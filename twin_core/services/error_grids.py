@@ -39,10 +39,11 @@ class GridView:
     percent: Mapping[str, float]
     borders: tuple[Corners, ...]
 
-    def of(self, zone: str) -> tuple[FloatArray, FloatArray]:
-        """References and predictions of the pairs in a zone."""
-        own = self.zones == zone
-        return self.reference_mg_dl[own], self.predicted_mg_dl[own]
+    @property
+    def pairs(self) -> dict[str, tuple[FloatArray, FloatArray]]:
+        """By zone, the references and predictions of its pairs."""
+        owns = {zone: self.zones == zone for zone in ZONES}
+        return {zone: (self.reference_mg_dl[own], self.predicted_mg_dl[own]) for zone, own in owns.items()}
 
 
 def grid_view(grid: Grid, horizon_min: float, reference_mg_dl: FloatArray, predicted_mg_dl: FloatArray) -> GridView:
