@@ -24,6 +24,7 @@ from twin_core.services.forecast_watch import ForecastWatches
 from twin_core.services.live import Live
 from twin_core.services.metric_scenarios import METRIC_KINDS
 from twin_core.services.model_card import model_card
+from twin_core.services.personal_forecaster import PersonalForecasters
 from twin_core.services.pk_scenarios import pk_kinds
 from twin_core.services.recalibration import Recalibrations
 from twin_core.services.records import DemoPerson, Records
@@ -135,21 +136,22 @@ def assemble(store: Store, cache: ResultCache, clock: Clock, lock: TextIO | None
     records = Records(store, SOURCES)
     live = Live(records, clock)
     twins = Twins(store, records, live, cache)
-    forecaster = Forecaster.load()
+    forecasters = PersonalForecasters(store, records, live, Forecaster.load())
     second = SecondStructure(records, twins, cache)
     return Services(
         viewer=OWNER,
         records=records,
         live=live,
-        today=TodayViews(records, live, twins, forecaster, cache),
+        today=TodayViews(records, live, twins, forecasters, cache),
         twins=twins,
         twin_report=TwinReports(records, live, twins, Recalibrations(records, live, twins), cache),
-        what_if=WhatIf(records, live, twins, forecaster, second),
+        what_if=WhatIf(records, live, twins, forecasters, second),
         second=second,
         scenario_plans=ScenarioPlans(store),
-        replay=Replay(records, twins, forecaster),
+        replay=Replay(records, twins, forecasters),
         model_card=model_card(),
-        forecast_watch=ForecastWatches(records, live, forecaster),
+        forecasters=forecasters,
+        forecast_watch=ForecastWatches(records, live, forecasters),
         dosing=Dosing(DRUGS),
         warm_up=WarmUp(LIVE_MODELS, WARM_UP_DELAY_S),
         cache=cache,

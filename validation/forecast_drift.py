@@ -20,12 +20,11 @@ from twin_core.services.forecast_watch import (
     NORMS,
     DailyNorm,
     DriftAction,
-    Scored,
     WatchedDay,
     drift_of,
-    scored,
     watched_days,
 )
+from twin_core.services.frozen_forecasts import Scored, scored
 from validation.line import Line
 
 ZONE = ZoneInfo("Europe/London")

@@ -3,20 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dash import Dash, Input, Output, State, dcc, html
+from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from dashboard.components.basics import aria, card, figures_table, graph, legend, notice, page_head, segmented
 from dashboard.components.error_grid import error_grid
 from dashboard.figures.model import daily_figure, error_figure, error_grid_figure, pit_figure
-from dashboard.shell import Page, display_of
+from dashboard.shell import BACKGROUND_POLL_MS, Page, display_of
 from dashboard.theme.display import Display
+from twin_core.domain.errors import BiotwinError
 from twin_core.domain.forecasts import QUANTILE_LEVELS
 from twin_core.domain.people import Person
 from twin_core.domain.units import GlucoseUnit, glucose_text, in_unit
 from twin_core.services.application import Services
 from twin_core.services.error_grids import GRIDS
-from twin_core.services.forecast_watch import DriftAction, ForecastWatch, WatchedHorizon
+from twin_core.services.forecast_watch import DriftAction, ForecastWatch
+from twin_core.services.frozen_forecasts import WatchedHorizon
 from twin_core.services.model_card import PERSISTENCE, ModelCard
+from twin_core.services.personal_forecaster import ForecasterRecord
 
 _TONES = {
     DriftAction.NONE: "quiet",
@@ -53,6 +56,7 @@ def layout(services: Services, display: Display, person_id: str) -> html.Div:
     side = html.Div(
         [
             card(html.H2("In use"), *_facts(services.model_card), class_name="stack-tight first-when-narrow"),
+            _learn_card(services, person_id),
             card(html.H2("What it is not for"), html.Ul([html.Li(each) for each in _LIMITS], className="small")),
         ],
         className="stack side",
@@ -97,6 +101,115 @@ def register(app: Dash, services: Services) -> None:
     def show_grid(grid: str, unit: str, mode: str, person_id: str) -> Any:
         watch = services.forecast_watch.of(services.viewer, person_id)
         return _grid(watch, grid, display_of(mode, unit))
+
+    _register_learning(app, services)
+
+
+def _register_learning(app: Dash, services: Services) -> None:
+    @app.callback(
+        Output("learn-result", "data"),
+        Input("learn-start", "n_clicks"),
+        State("model-person", "data"),
+        background=True,
+        interval=BACKGROUND_POLL_MS,
+        running=[
+            (Output("learn-start", "disabled"), True, False),
+            (Output("learn-cancel", "disabled"), False, True),
+            (Output("learn-running", "hidden"), False, True),
+        ],
+        progress=[Output("learn-progress", "value"), Output("learn-progress-text", "children")],
+        progress_default=["0", ""],
+        cancel=[Input("learn-cancel", "n_clicks")],
+        prevent_initial_call=True,
+    )
+    def learn(set_progress: Any, clicks: int, person_id: str) -> dict[str, Any]:
+        def report(fraction: float, sentence: str) -> None:
+            set_progress([str(round(100 * fraction)), sentence])
+
+        outcome = services.forecasters.learn(services.viewer, person_id, report)
+        return {"run": clicks, "good": outcome.adopted, "sentence": outcome.sentence}
+
+    @app.callback(
+        Output("learn-message", "children"),
+        Output("learn-versions", "children"),
+        Input("learn-result", "data"),
+        Input("learn-cancel", "n_clicks"),
+        Input({"type": "learn-use", "version": ALL}, "n_clicks"),
+        State("model-person", "data"),
+        prevent_initial_call=True,
+    )
+    def tell(result: dict[str, Any] | None, _: int | None, clicks: list[int | None], person_id: str) -> Any:
+        asked, message = ctx.triggered_id, html.Div()
+        if isinstance(asked, dict):
+            if not any(clicks):
+                return no_update, no_update
+            message = _gone_back(services, person_id, int(asked["version"]))
+        elif asked == "learn-cancel":
+            message = notice("Learning was cancelled; the forecaster stays as it was.", "amber")
+        elif result:
+            message = notice(result["sentence"], "quiet" if result["good"] else "amber")
+        return message, _versions(services, person_id)
+
+
+def _gone_back(services: Services, person_id: str, version: int) -> html.Div:
+    try:
+        record = services.forecasters.use(services.viewer, person_id, version)
+    except BiotwinError as error:
+        return notice(f"Version {version} cannot be used again: {error}", "amber")
+    return notice(f"Version {version} is in use again, as version {record.version}.", "quiet")
+
+
+def _learn_card(services: Services, person_id: str) -> html.Section:
+    progress = html.Div(
+        [
+            html.Progress(id="learn-progress", value="0", max="100", **aria(label="Progress of learning")),
+            html.P("", id="learn-progress-text", className="muted tiny"),
+        ],
+        id="learn-running",
+        hidden=True,
+        className="stack-tight",
+    )
+    buttons = html.Div(
+        [
+            html.Button("Learn from the last weeks", id="learn-start", className="button"),
+            html.Button("Cancel", id="learn-cancel", className="button", disabled=True),
+        ],
+        className="row-start",
+    )
+    return card(
+        html.H2("For this person"),
+        dcc.Store(id="learn-result"),
+        html.P(
+            "What is learned from this person's days is adopted only if it beats the shipped forecaster on their last "
+            "week, which the learning has not seen.",
+            className="small",
+        ),
+        buttons,
+        progress,
+        html.Div(id="learn-message", **aria(live="polite")),
+        html.Div(_versions(services, person_id), id="learn-versions"),
+        class_name="stack-tight",
+    )
+
+
+def _versions(services: Services, person_id: str) -> html.Ul:
+    records = services.forecasters.versions(services.viewer, person_id)
+    return html.Ul([html.Li(_version(record), className="stack-tight") for record in records], className="plain-list")
+
+
+def _version(record: ForecasterRecord) -> list[Any]:
+    when = "" if record.created is None else f", {record.created:%d %B %Y %H:%M} UTC"
+    name = html.Strong(f"Version {record.version}")
+    parts: list[Any] = [html.P([name, f": {record.what}{when}"], className="small")]
+    if record.trial:
+        parts.append(html.P(f"{record.trial}.", className="muted tiny"))
+    if record.in_use:
+        return [*parts, html.Span("in use", className="chip")]
+    if not record.usable:
+        return [*parts, html.Span("made for other weights", className="chip chip-amber")]
+    identity = {"type": "learn-use", "version": record.version}
+    label = aria(label=f"Use version {record.version} again")
+    return [*parts, html.Div(html.Button("Use again", id=identity, className="button", **label))]
 
 
 def _drift(watch: ForecastWatch) -> Any:

@@ -28,7 +28,7 @@ from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS
 from twin_core.domain.units import GlucoseUnit, glucose_text, in_unit
 from twin_core.services.application import Services
 from twin_core.services.error_grids import GRIDS
-from twin_core.services.forecast_watch import WatchedHorizon
+from twin_core.services.frozen_forecasts import WatchedHorizon
 from twin_core.services.replay import CHANGES, Change, ReplayedDay, RetoldDay, RetoldOutcome
 
 _GRID_HORIZON_MIN = 60.0

@@ -8,6 +8,7 @@ from twin_core.services.dosing import Dosing
 from twin_core.services.forecast_watch import ForecastWatches
 from twin_core.services.live import Live
 from twin_core.services.model_card import ModelCard
+from twin_core.services.personal_forecaster import PersonalForecasters
 from twin_core.services.records import Records
 from twin_core.services.replay import Replay
 from twin_core.services.scenario_plans import ScenarioPlans
@@ -35,6 +36,7 @@ class Services:
     scenario_plans: ScenarioPlans
     replay: Replay
     model_card: ModelCard
+    forecasters: PersonalForecasters
     forecast_watch: ForecastWatches
     dosing: Dosing
     warm_up: WarmUp

@@ -14,28 +14,29 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from twin_core.domain.access import Viewer
-from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS
+from twin_core.domain.forecasts import QUANTILE_LEVELS
 from twin_core.domain.history import FloatArray, History, instant_of
 from twin_core.domain.units import MINUTES_PER_DAY
-from twin_core.forecast.features import held_glucose
-from twin_core.forecast.forecaster import Forecaster
-from twin_core.forecast.targets import observed
 from twin_core.metrics import forecast_scores
 from twin_core.metrics.drift import cumulative_sums
-from twin_core.metrics.error_grid import Grid
-from twin_core.services.error_grids import GRIDS, GridView, grid_view
+from twin_core.services.frozen_forecasts import (
+    WATCHED_HORIZONS_MIN,
+    Scored,
+    ScoredHorizon,
+    WatchedHorizon,
+    scored,
+    watched_horizon,
+)
 from twin_core.services.live import Live
+from twin_core.services.personal_forecaster import PersonalForecasters
 from twin_core.services.records import Records
 
 WATCH_DAYS = 14.0
-WATCH_STEP_MIN = 15.0
-WATCHED_HORIZONS_MIN = (30.0, 60.0, 120.0)
 DRIFT_HORIZON_MIN = 60.0
 LEAST_OF_A_DAY = 24
 """Scored forecasts without which a day has no figures: six hours of them."""
 LEAST_DAYS = 5
 """Days with figures without which nothing is said of drift."""
-_INTERVALS = {50: (0.25, 0.75), 80: (0.10, 0.90), 90: (0.05, 0.95)}
 _BEFORE_MIN = 14.0 * MINUTES_PER_DAY
 """What the forecaster may see before the first day."""
 _REFRESH_MIN = 360.0
@@ -91,40 +92,6 @@ class WatchedDay:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WatchedHorizon:
-    """All days together at one horizon.
-
-    Attributes
-    ----------
-    coverage, width_mg_dl
-        By nominal percent: 50, 80, 90.
-    pit
-        Share of the readings between each two neighbouring quantiles, `len(QUANTILE_LEVELS) + 1` of them.
-    grids
-        By name of the grid.
-    lag_min
-        By how long the forecast runs behind; NaN when that cannot be told.
-    """
-
-    horizon_min: float
-    count: int
-    rmse_mg_dl: float
-    mae_mg_dl: float
-    mard_percent: float
-    persistence_rmse_mg_dl: float
-    bias_mg_dl: float
-    pinball_mg_dl: float
-    crps_mg_dl: float
-    coverage: Mapping[int, float]
-    width_mg_dl: Mapping[int, float]
-    pit: tuple[float, ...]
-    lag_min: float
-    grids: Mapping[str, GridView]
-    rmse_by_range: Mapping[str, float]
-    count_by_range: Mapping[str, int]
-
-
-@dataclass(frozen=True, kw_only=True)
 class DriftState:
     """Whether the forecasts have moved away from what they were, and what to do.
 
@@ -162,73 +129,13 @@ class ForecastWatch:
     drift: DriftState
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scored:
-    """Forecasts and what followed, of which all figures here are made.
-
-    Attributes
-    ----------
-    origins_min, now_mg_dl
-        Shape `(n,)`.
-    observed_mg_dl
-        Shape `(n, n_horizons)`; NaN where there was no reading or no forecast.
-    quantiles_mg_dl
-        Shape `(n, n_horizons, n_levels)`; NaN where withheld.
-    """
-
-    origins_min: FloatArray
-    now_mg_dl: FloatArray
-    observed_mg_dl: FloatArray
-    quantiles_mg_dl: FloatArray
-
-    def at(self, horizon_min: float) -> "ScoredHorizon":
-        """One horizon, and only the rows that can be scored."""
-        place = HORIZONS_MIN.index(horizon_min)
-        known = np.isfinite(self.observed_mg_dl[:, place]) & np.isfinite(self.quantiles_mg_dl[:, place, 0])
-        return ScoredHorizon(
-            origins_min=self.origins_min[known],
-            now_mg_dl=self.now_mg_dl[known],
-            observed_mg_dl=self.observed_mg_dl[known, place],
-            quantiles_mg_dl=self.quantiles_mg_dl[known, place],
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoredHorizon:
-    """Rows of one horizon, all with forecast and reading: shapes `(n,)`, `(n,)`, `(n,)`, `(n, n_levels)`."""
-
-    origins_min: FloatArray
-    now_mg_dl: FloatArray
-    observed_mg_dl: FloatArray
-    quantiles_mg_dl: FloatArray
-
-    @property
-    def median_mg_dl(self) -> FloatArray:
-        """The central forecast, shape `(n,)`."""
-        return self.quantiles_mg_dl[:, QUANTILE_LEVELS.index(0.50)]
-
-    def interval(self, percent: int) -> tuple[FloatArray, FloatArray]:
-        """The ends of the 50, 80 or 90 % interval, each of shape `(n,)`."""
-        low, high = (self.quantiles_mg_dl[:, QUANTILE_LEVELS.index(level)] for level in _INTERVALS[percent])
-        return low, high
-
-    def where(self, chosen: np.typing.NDArray[np.bool_]) -> "ScoredHorizon":
-        """The chosen rows."""
-        return ScoredHorizon(
-            origins_min=self.origins_min[chosen],
-            now_mg_dl=self.now_mg_dl[chosen],
-            observed_mg_dl=self.observed_mg_dl[chosen],
-            quantiles_mg_dl=self.quantiles_mg_dl[chosen],
-        )
-
-
 class ForecastWatches:
     """How the forecasts do for every person."""
 
-    def __init__(self, records: Records, live: Live, forecaster: Forecaster) -> None:
+    def __init__(self, records: Records, live: Live, forecasters: PersonalForecasters) -> None:
         self._records = records
         self._live = live
-        self._forecaster = forecaster
+        self._forecasters = forecasters
         self._lock = threading.Lock()
         self._made: dict[str, ForecastWatch] = {}
 
@@ -236,7 +143,8 @@ class ForecastWatches:
         """The last 14 days up to the person's last whole 6 h."""
         now_min = self._live.now_min(viewer, person_id)
         until_min = now_min - now_min % _REFRESH_MIN
-        key = f"{person_id}:{until_min:.0f}:{self._forecaster.model_version}"
+        version = self._records.version(viewer, person_id), self._forecasters.version(viewer, person_id)
+        key = f"{person_id}:{until_min:.0f}:{version}"
         made = self._made.get(key)
         if made is None:
             made = self._build(viewer, person_id, until_min)
@@ -249,11 +157,12 @@ class ForecastWatches:
     def _build(self, viewer: Viewer, person_id: str, until_min: float) -> ForecastWatch:
         start_min = until_min - WATCH_DAYS * MINUTES_PER_DAY
         history = self._records.history(viewer, person_id, start_min - _BEFORE_MIN, until_min)
-        rows = scored(self._forecaster, history, start_min=start_min, end_min=until_min)
+        forecaster = self._forecasters.current(viewer, person_id)
+        rows = scored(forecaster, history, start_min=start_min, end_min=until_min)
         zone = ZoneInfo(self._records.person(viewer, person_id).time_zone)
         days = watched_days(rows, zone)
         return ForecastWatch(
-            model_version=self._forecaster.model_version,
+            model_version=forecaster.model_version,
             until_min=until_min,
             days=days,
             horizons=tuple(h for h in (watched_horizon(rows, each) for each in WATCHED_HORIZONS_MIN) if h is not None),
@@ -261,52 +170,6 @@ class ForecastWatches:
             sampling_min=_sampling_min(history),
             drift=drift_of(days),
         )
-
-
-def scored(forecaster: Forecaster, history: History, *, start_min: float, end_min: float) -> Scored:
-    """Forecasts from every 15 min of a stretch, and the readings that followed until its end."""
-    origins = np.arange(start_min, end_min, WATCH_STEP_MIN)
-    return Scored(
-        origins_min=origins,
-        now_mg_dl=held_glucose(history, origins)[0],
-        observed_mg_dl=observed(history, origins),
-        quantiles_mg_dl=forecaster.predict_many(history, origins),
-    )
-
-
-def watched_horizon(rows: Scored, horizon_min: float) -> WatchedHorizon | None:
-    """The figures of one horizon; None when nothing can be scored."""
-    own = rows.at(horizon_min)
-    if own.origins_min.size == 0:
-        return None
-    seen, median = own.observed_mg_dl, own.median_mg_dl
-    place = HORIZONS_MIN.index(horizon_min)
-    return WatchedHorizon(
-        horizon_min=horizon_min,
-        count=int(seen.size),
-        rmse_mg_dl=forecast_scores.rmse(seen, median),
-        mae_mg_dl=forecast_scores.mae(seen, median),
-        mard_percent=forecast_scores.mard(seen, median),
-        persistence_rmse_mg_dl=forecast_scores.rmse(seen, own.now_mg_dl),
-        bias_mg_dl=forecast_scores.bias(seen, median),
-        pinball_mg_dl=forecast_scores.pinball(seen, own.quantiles_mg_dl, QUANTILE_LEVELS),
-        crps_mg_dl=forecast_scores.crps(seen, own.quantiles_mg_dl, QUANTILE_LEVELS),
-        coverage={percent: forecast_scores.coverage(seen, *own.interval(percent)) for percent in _INTERVALS},
-        width_mg_dl={percent: forecast_scores.width(seen, *own.interval(percent)) for percent in _INTERVALS},
-        pit=tuple(forecast_scores.pit_shares(seen, own.quantiles_mg_dl, QUANTILE_LEVELS)),
-        lag_min=forecast_scores.time_lag_min(
-            rows.observed_mg_dl[:, place],
-            rows.quantiles_mg_dl[:, place, QUANTILE_LEVELS.index(0.50)],
-            step_min=WATCH_STEP_MIN,
-            longest_min=horizon_min,
-        ),
-        grids={name: grid_view(Grid(name), horizon_min, seen, median) for name in GRIDS},
-        rmse_by_range=forecast_scores.by_range(forecast_scores.rmse, seen, median),
-        count_by_range={
-            each.name: int(((seen >= each.low_mg_dl) & (seen <= each.high_mg_dl)).sum())
-            for each in forecast_scores.RANGES
-        },
-    )
 
 
 def watched_days(rows: Scored, zone: ZoneInfo) -> tuple[WatchedDay, ...]:

@@ -14,16 +14,16 @@ from twin_core.domain.errors import BadInput, OutOfRange
 from twin_core.domain.forecasts import HORIZONS_MIN
 from twin_core.domain.history import BasalRate, FloatArray, History, Therapy, instant_of, minutes_of
 from twin_core.forecast.features import held_glucose
-from twin_core.forecast.forecaster import Forecaster
 from twin_core.forecast.targets import observed
 from twin_core.inference.retelling import CannotRetell, ToldDay, retold, told_day
-from twin_core.services.forecast_watch import (
+from twin_core.services.frozen_forecasts import (
     WATCH_STEP_MIN,
     WATCHED_HORIZONS_MIN,
     Scored,
     WatchedHorizon,
     watched_horizon,
 )
+from twin_core.services.personal_forecaster import PersonalForecasters
 from twin_core.services.records import Records
 from twin_core.services.twins import Twins
 
@@ -130,10 +130,10 @@ class RetoldDay:
 class Replay:
     """Past days of a person."""
 
-    def __init__(self, records: Records, twins: Twins, forecaster: Forecaster) -> None:
+    def __init__(self, records: Records, twins: Twins, forecasters: PersonalForecasters) -> None:
         self._records = records
         self._twins = twins
-        self._forecaster = forecaster
+        self._forecasters = forecasters
         self._lock = threading.Lock()
         self._told: dict[str, ToldDay | CannotRetell] = {}
 
@@ -151,7 +151,8 @@ class Replay:
         start_min, end_min = self._bounds(viewer, person_id, day)
         history = self._records.history(viewer, person_id, start_min - _BEFORE_MIN, end_min + HORIZONS_MIN[-1])
         origins = np.arange(start_min, end_min, WATCH_STEP_MIN)
-        quantiles = self._forecaster.predict_many(history, origins)
+        forecaster = self._forecasters.current(viewer, person_id)
+        quantiles = forecaster.predict_many(history, origins)
         return ReplayedDay(
             day=day,
             start_min=start_min,
@@ -160,7 +161,7 @@ class Replay:
             origins_min=origins,
             quantiles_mg_dl=quantiles,
             scores=_scores(history, origins, quantiles),
-            model_version=self._forecaster.model_version,
+            model_version=forecaster.model_version,
         )
 
     def retell(self, viewer: Viewer, person_id: str, day: date, change: Change) -> RetoldDay | CannotRetell:

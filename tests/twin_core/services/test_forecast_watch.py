@@ -10,16 +10,8 @@ from twin_core.domain.forecasts import HORIZONS_MIN
 from twin_core.metrics.error_grid import Grid
 from twin_core.services.application import Services
 from twin_core.services.error_grids import grid_view
-from twin_core.services.forecast_watch import (
-    NORMS,
-    DailyNorm,
-    DriftAction,
-    Scored,
-    WatchedDay,
-    drift_of,
-    watched_days,
-    watched_horizon,
-)
+from twin_core.services.forecast_watch import NORMS, DailyNorm, DriftAction, WatchedDay, drift_of, watched_days
+from twin_core.services.frozen_forecasts import Scored, watched_horizon
 from twin_core.services.model_card import PERSISTENCE, model_card
 
 ZONE = ZoneInfo("Europe/London")
