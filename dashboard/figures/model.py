@@ -167,11 +167,11 @@ def error_grid_figure(
         {
             "type": "scatter",
             "mode": "markers",
-            "name": zone,
+            "name": f"zone {zone}",
             "x": screen.glucose(measured),
             "y": screen.glucose(forecast),
             "marker": {"symbol": SYMBOLS[zone], "size": 6, "color": inks[zone], "opacity": 0.65},
-            "hovertemplate": "measured %{x}<br>forecast %{y}<extra>zone " + zone + "</extra>",
+            "hovertemplate": "measured %{x}<br>forecast %{y}<extra>%{fullData.name}</extra>",
         }
         for zone, (measured, forecast) in pairs.items()
         if measured.size
@@ -183,6 +183,7 @@ def error_grid_figure(
             "x": [screen.level(x) for x, _ in corners],
             "y": [screen.level(y) for _, y in corners],
             "hoverinfo": "skip",
+            "showlegend": False,
             "line": {"color": colours.muted, "width": 1},
         }
         for corners in borders
@@ -190,6 +191,7 @@ def error_grid_figure(
     ends = [0.0, screen.level(_LONGEST_GRID_MG_DL)]
     right = {"color": colours.ink, "width": 1, "dash": "dot"}
     diagonal = {"type": "scatter", "mode": "lines", "x": ends, "y": ends, "hoverinfo": "skip", "line": right}
+    diagonal["showlegend"] = False
     ticks = [screen.level(value) for value in _GRID_TICKS_MG_DL]
     digits = 0 if screen.unit is GlucoseUnit.MG_DL else 1
     shared = {
@@ -199,7 +201,9 @@ def error_grid_figure(
     }
     layout = base_layout(colours) | {
         "hovermode": "closest",
-        "margin": {"l": 60, "r": 16, "t": 12, "b": 48},
+        "showlegend": True,
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0.0},
+        "margin": {"l": 60, "r": 16, "t": 36, "b": 48},
         "xaxis": axis(colours, title={"text": f"measured, {screen.unit.value}", "font": {"size": 12}}, **shared),
         "yaxis": axis(colours, title={"text": f"forecast, {screen.unit.value}", "font": {"size": 12}}, **shared),
     }

@@ -204,9 +204,9 @@ def _version(record: ForecasterRecord) -> list[Any]:
     if record.trial:
         parts.append(html.P(f"{record.trial}.", className="muted tiny"))
     if record.in_use:
-        return [*parts, html.Span("in use", className="chip")]
+        return [*parts, html.Div(html.Span("in use", className="chip"))]
     if not record.usable:
-        return [*parts, html.Span("made for other weights", className="chip chip-amber")]
+        return [*parts, html.Div(html.Span("made for other weights", className="chip chip-amber"))]
     identity = {"type": "learn-use", "version": record.version}
     label = aria(label=f"Use version {record.version} again")
     return [*parts, html.Div(html.Button("Use again", id=identity, className="button", **label))]
@@ -271,9 +271,9 @@ def _scores_of(horizons: Sequence[WatchedHorizon], display: Display) -> html.Div
             f"{each.count:,}",
             _glucose(each.rmse_mg_dl, display),
             _glucose(each.persistence_rmse_mg_dl, display),
-            f"{100 * (1 - each.rmse_mg_dl / each.persistence_rmse_mg_dl):.0f} %",
+            f"{100 * (1 - each.rmse_mg_dl / each.persistence_rmse_mg_dl):.0f}\u00a0%",
             _glucose(each.mae_mg_dl, display),
-            f"{each.mard_percent:.1f} %",
+            f"{each.mard_percent:.1f}\u00a0%",
             _glucose(each.bias_mg_dl, display, signed=True),
             _glucose(each.crps_mg_dl, display),
             "unknown" if each.lag_min != each.lag_min else f"{each.lag_min:.0f} min",
@@ -289,7 +289,7 @@ def _coverage_of(horizons: Sequence[WatchedHorizon], display: Display) -> html.D
     rows = [
         (
             f"{each.horizon_min:.0f}\u00a0min",
-            *(f"{100 * each.coverage[percent]:.0f} %" for percent in (50, 80, 90)),
+            *(f"{100 * each.coverage[percent]:.0f}\u00a0%" for percent in (50, 80, 90)),
             *(_glucose(each.width_mg_dl[percent], display) for percent in (50, 80, 90)),
         )
         for each in horizons
@@ -360,10 +360,10 @@ def _side_by_side(model: ModelCard, display: Display) -> html.Div:
             f"{horizon:.0f}\u00a0min",
             f"{model.score(served, horizon).count:,}",
             *(_glucose(model.score(name, horizon).rmse, display) for name in model.models),
-            f"{100 * (1 - model.score(served, horizon).rmse / model.score(PERSISTENCE, horizon).rmse):.0f} %",
+            f"{100 * (1 - model.score(served, horizon).rmse / model.score(PERSISTENCE, horizon).rmse):.0f}\u00a0%",
             _glucose(model.score(served, horizon).rmse_per_person, display),
             _glucose(model.score(served, horizon).mae, display),
-            f"{model.score(served, horizon).mard_percent:.1f} %",
+            f"{model.score(served, horizon).mard_percent:.1f}\u00a0%",
             _glucose(model.score(served, horizon).bias, display, signed=True),
         )
         for horizon in model.horizons_min
@@ -380,7 +380,7 @@ def _card_coverage(model: ModelCard, display: Display) -> html.Div:
     rows = [
         (
             f"{each.horizon_min:.0f}\u00a0min",
-            *(f"{100 * each.coverage[percent]:.1f} %" for percent in (50, 80, 90)),
+            *(f"{100 * each.coverage[percent]:.1f}\u00a0%" for percent in (50, 80, 90)),
             _glucose(each.width[90], display),
             _glucose(each.pinball, display),
         )

@@ -32,7 +32,7 @@ def test_the_unit_changes_errors_and_not_shares(tab: Tab) -> None:
     page.wait_for_function("document.querySelector('#model-watch').innerText.includes('(mg/dL)')")
     assert "Glucose below 70" in in_mg
     assert "Glucose below 3.9" in in_mmol
-    assert re.findall(r"(\d+) %", in_mg) == re.findall(r"(\d+) %", in_mmol)
+    assert re.findall(r"(\d+)\s%", in_mg) == re.findall(r"(\d+)\s%", in_mmol)
 
 
 def test_learning_from_a_person_ends_with_a_sentence_and_leaves_a_list_of_versions(tab: Tab) -> None:

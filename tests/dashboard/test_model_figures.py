@@ -56,6 +56,6 @@ def test_a_zone_is_told_by_its_mark_and_empty_zones_are_left_out() -> None:
     assert list(view.zones) == ["A", "D", "E"]
     figure = valid(error_grid_figure(view.pairs, view.borders, SCREEN))
     marks = [trace for trace in figure["data"] if trace["mode"] == "markers"]
-    assert [(mark["name"], mark["marker"]["symbol"]) for mark in marks] == [(z, SYMBOLS[z]) for z in "ADE"]
+    assert [(mark["name"], mark["marker"]["symbol"]) for mark in marks] == [(f"zone {z}", SYMBOLS[z]) for z in "ADE"]
     assert len(set(SYMBOLS.values())) == len(ZONES)
     assert figure["layout"]["xaxis"]["range"] == figure["layout"]["yaxis"]["range"]
