@@ -9,8 +9,8 @@ Two scores, both over windows and averaged over seeds before the root: the paper
 windows' mean squared errors; and the pooled one, the root of their **mean**. The first is no RMSE: it leaves out the
 hard half. The trained forecaster gives a median for the first and a mean for the second, from one network.
 
-Published models choose their settings and when to stop by the validation pieces. Here nothing is chosen by them; they
-are fitted to, with the training pieces. They lie before the test.
+Trained on the training pieces alone. People of the ID test have training pieces of their own, so that their forecasts
+carry a personal correction, as published models carry a person's covariates; people of the OOD test have none.
 """
 
 import csv
@@ -82,14 +82,15 @@ SETS = (
 
 
 class Piece(NamedTuple):
-    """A stretch without gaps: times [min] every 5 min, and glucose [mg/dL], each of shape `(n,)`."""
+    """A person's stretch without gaps: times [min] every 5 min, and glucose [mg/dL], each of shape `(n,)`."""
 
+    person: int
     time_min: FloatArray
     glucose_mg_dl: FloatArray
 
     def cut(self, start: int | None, end: int | None) -> "Piece":
         """Its points from `start` to `end`."""
-        return Piece(self.time_min[start:end], self.glucose_mg_dl[start:end])
+        return Piece(self.person, self.time_min[start:end], self.glucose_mg_dl[start:end])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +127,7 @@ def pieces(file: Path, each: DataSet) -> list[list[Piece]]:
             readings.setdefault(row["id"], {})[_minute(row["time"])] = float(row["gl"])
     numbers = all(person.isdigit() for person in readings)
     people = sorted(readings, key=(lambda person: int(person)) if numbers else str)
-    found = [_pieces_of(readings[person], each) for person in people]
+    found = [_pieces_of(number, readings[person], each) for number, person in enumerate(people)]
     return [own for own in found if own]
 
 
@@ -144,38 +145,28 @@ def split(people: Sequence[Sequence[Piece]], block: int, seed: int) -> Split:
 
 
 def windows(found: Sequence[Piece], lags: int, *, first: int, stride: int) -> Windows:
-    """Inputs `(n, lags)`, what followed `(n, 12)` [mg/dL], and the minute of the last input `(n,)`."""
-    inputs, followed, times = [], [], []
+    """Every window of some pieces; the first forecast is of point number `first`."""
+    inputs, followed, times, persons = [], [], [], []
     for piece in found:
         for start in range(first, len(piece.time_min) - HORIZONS + 1, stride):
             inputs.append(piece.glucose_mg_dl[start - lags : start])
             followed.append(piece.glucose_mg_dl[start : start + HORIZONS])
             times.append(piece.time_min[start - 1])
-    return np.array(inputs), np.array(followed), np.array(times)
+            persons.append(piece.person)
+    return Windows(np.array(inputs), np.array(followed), np.array(times), np.array(persons))
 
 
 def _one_seed(people: Sequence[Sequence[Piece]], each: DataSet, seed: int) -> tuple[list[Scores], list[Scores]]:
     """Scores of ours and of no change, ID and OOD."""
     parts = split(people, each.block, seed)
-    forecast = trained(lambda lags: _training_windows(parts, lags), seed, clock=each.clock)
+    forecast = trained(lambda lags: windows(parts.train, lags, first=lags, stride=1), seed, clock=each.clock)
     ours, same = [], []
     for found in (parts.test_id, parts.test_ood):
-        inputs, followed, times = windows(found, LONGEST_INPUT, first=LONGEST_INPUT, stride=STRIDE)
-        made = forecast(inputs, times)
-        unchanged = np.repeat(inputs[:, -1:], HORIZONS, axis=1)
-        ours.append(_scores(made, followed))
-        same.append(_scores(Point(median=unchanged, mean=unchanged), followed))
+        rows = windows(found, LONGEST_INPUT, first=LONGEST_INPUT, stride=STRIDE)
+        unchanged = np.repeat(rows.inputs[:, -1:], HORIZONS, axis=1)
+        ours.append(_scores(forecast(rows), rows.followed))
+        same.append(_scores(Point(median=unchanged, mean=unchanged), rows.followed))
     return ours, same
-
-
-def _training_windows(parts: Split, lags: int) -> Windows:
-    """All of train, and of validation what follows its context, which is train's already."""
-    both = (
-        windows(parts.train, lags, first=lags, stride=1),
-        windows(parts.validation, lags, first=LONGEST_INPUT, stride=1),
-    )
-    inputs, followed, times = (np.concatenate(each) for each in zip(*both, strict=True))
-    return inputs, followed, times
 
 
 def _scores(made: Point, followed: FloatArray) -> Scores:
@@ -200,7 +191,7 @@ def _compared(each: DataSet, ours: FloatArray, same: FloatArray) -> Iterator[Lin
             )
 
 
-def _pieces_of(readings: dict[float, float], each: DataSet) -> list[Piece]:
+def _pieces_of(person: int, readings: dict[float, float], each: DataSet) -> list[Piece]:
     times = np.array(sorted(readings))
     values = np.array([readings[time] for time in times])
     cuts = [0, *(np.flatnonzero(np.diff(times) > each.gap_min) + 1), len(times)]
@@ -208,7 +199,7 @@ def _pieces_of(readings: dict[float, float], each: DataSet) -> list[Piece]:
     for start, end in pairwise(cuts):
         if end - start >= each.least_points:
             grid = np.arange(times[start], times[end - 1] + 1e-6, STEP_MIN)
-            found.append(Piece(grid, np.interp(grid, times[start:end], values[start:end])))
+            found.append(Piece(person, grid, np.interp(grid, times[start:end], values[start:end])))
     return found
 
 
