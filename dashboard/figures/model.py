@@ -190,8 +190,8 @@ def error_grid_figure(
     ]
     ends = [0.0, screen.level(_LONGEST_GRID_MG_DL)]
     right = {"color": colours.ink, "width": 1, "dash": "dot"}
-    diagonal = {"type": "scatter", "mode": "lines", "x": ends, "y": ends, "hoverinfo": "skip", "line": right}
-    diagonal["showlegend"] = False
+    quiet = {"hoverinfo": "skip", "showlegend": False}
+    diagonal = {"type": "scatter", "mode": "lines", "x": ends, "y": ends, "line": right, **quiet}
     ticks = [screen.level(value) for value in _GRID_TICKS_MG_DL]
     digits = 0 if screen.unit is GlucoseUnit.MG_DL else 1
     shared = {

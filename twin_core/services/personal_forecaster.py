@@ -5,10 +5,10 @@ their last week, which the learning has not seen. Every version stays; going bac
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,10 +33,13 @@ LEARN_DAYS = 28.0
 LEAST_LEARN_DAYS = 3.0
 """Of forecasts with readings; and the trial needs as many."""
 LEAST_GAIN = 0.005
-"""Share of the pinball loss that must be gone: less may be chance."""
+"""Share of the pinball loss that must be gone, or else may at most be added: less may be chance."""
+LEAST_CLOSER = 0.01
+"""By how much the intervals must come nearer to what they say, where the loss stays as it is."""
 STAYS = "The forecaster in use stays."
 _BEFORE_MIN = 14.0 * MINUTES_PER_DAY
 _POPULATION, _INTERVALS = "population", "intervals"
+_NOMINAL = 0.90
 _KEPT = 16
 
 Progress = Callable[[float, str], object]
@@ -70,6 +73,13 @@ class LearnOutcome:
 
     adopted: bool
     sentence: str
+
+
+class Trial(NamedTuple):
+    """How a forecaster did on a week: pinball loss and share in the 90 % interval, means of 30, 60 and 120 min."""
+
+    loss_mg_dl: float
+    inside_90: float
 
 
 class PersonalForecasters:
@@ -150,17 +160,17 @@ class PersonalForecasters:
         offsets = conformal.interval_offsets(learning.observed_mg_dl[_made(learning)], _quantiles(learning))
         candidate = with_intervals(self._population, offsets.tolist(), "on-trial")
         progress(0.6, "Trying both on the last week.")
-        before = _loss(scored(self._population, history, start_min=trial_min, end_min=now_min))
-        after = _loss(scored(candidate, history, start_min=trial_min, end_min=now_min))
+        before = _trial_of(scored(self._population, history, start_min=trial_min, end_min=now_min))
+        after = _trial_of(scored(candidate, history, start_min=trial_min, end_min=now_min))
         progress(1.0, "Done.")
-        if not after < (1.0 - LEAST_GAIN) * before:
+        if not _better(after, before):
             return LearnOutcome(adopted=False, sentence=f"{_trial(before, after)}: not adopted. {STAYS}")
         payload = {
             "kind": _INTERVALS,
             "base": self._population.model_version,
             "offsets_mg_dl": np.round(offsets, 3).tolist(),
-            "loss_before": before,
-            "loss_after": after,
+            "before": before._asdict(),
+            "after": after._asdict(),
         }
         digest = data_hash(history.cgm_time_min, history.cgm_mg_dl, history.therapy, body_weight_kg=None)
         kept = self._store.save_forecaster(viewer, person_id, digest, payload)
@@ -178,7 +188,7 @@ class PersonalForecasters:
         return ForecasterRecord(
             version=kept.version,
             what="this person's own intervals" if own else "as shipped, again",
-            trial=_trial(kept.payload["loss_before"], kept.payload["loss_after"]) if own else "",
+            trial=_trial(*(Trial(**kept.payload[name]) for name in ("before", "after"))) if own else "",
             created=kept.created,
             in_use=in_use,
             usable=self._usable(kept),
@@ -212,18 +222,28 @@ def _days_of(rows: Scored) -> float:
     return float(_made(rows).sum()) * step / MINUTES_PER_DAY
 
 
-def _loss(rows: Scored) -> float:
-    """Pinball loss, mean of 30, 60 and 120 min [mg/dL]; NaN when one cannot be scored."""
-    each: Mapping[float, float] = {
-        horizon: forecast_scores.pinball(own.observed_mg_dl, own.quantiles_mg_dl, QUANTILE_LEVELS)
-        for horizon in WATCHED_HORIZONS_MIN
-        for own in (rows.at(horizon),)
-    }
-    return float(np.mean(list(each.values())))
+def _trial_of(rows: Scored) -> Trial:
+    """NaN when one of the horizons cannot be scored."""
+    each = [rows.at(horizon) for horizon in WATCHED_HORIZONS_MIN]
+    losses = [forecast_scores.pinball(own.observed_mg_dl, own.quantiles_mg_dl, QUANTILE_LEVELS) for own in each]
+    held = [forecast_scores.coverage(own.observed_mg_dl, *own.interval(90)) for own in each]
+    return Trial(loss_mg_dl=float(np.mean(losses)), inside_90=float(np.mean(held)))
 
 
-def _trial(before: float, after: float) -> str:
-    return f"On a week that it had not seen its loss was {after:.2f}, the shipped forecaster's {before:.2f} mg/dL"
+def _better(after: Trial, before: Trial) -> bool:
+    """Whether the loss fell, or the intervals came nearer to what they say at the same loss."""
+    if after.loss_mg_dl < (1.0 - LEAST_GAIN) * before.loss_mg_dl:
+        return True
+    closer = abs(before.inside_90 - _NOMINAL) - abs(after.inside_90 - _NOMINAL)
+    return closer > LEAST_CLOSER and after.loss_mg_dl < (1.0 + LEAST_GAIN) * before.loss_mg_dl
+
+
+def _trial(before: Trial, after: Trial) -> str:
+    return (
+        f"On a week that it had not seen its loss was {after.loss_mg_dl:.2f} and its 90 % interval held "
+        f"{100 * after.inside_90:.0f} %; the shipped forecaster's were {before.loss_mg_dl:.2f} mg/dL and "
+        f"{100 * before.inside_90:.0f} %"
+    )
 
 
 def _too_little(days: float) -> str:

@@ -7,7 +7,7 @@ from twin_core.domain.forecasts import HORIZONS_MIN
 from twin_core.forecast.conformal import PAIRS
 from twin_core.forecast.forecaster import Forecaster
 from twin_core.services.application import Services
-from twin_core.services.personal_forecaster import PersonalForecasters, until, with_intervals
+from twin_core.services.personal_forecaster import PersonalForecasters, Trial, _better, until, with_intervals
 
 TOO_NARROW = np.full((len(HORIZONS_MIN), len(PAIRS)), -25.0)
 
@@ -47,8 +47,7 @@ def test_intervals_that_do_not_fit_a_person_are_learned_and_adopted(services: Se
 
 def test_what_is_no_better_on_the_last_week_is_not_adopted(services: Services) -> None:
     outcome = services.forecasters.learn(services.viewer, PUMP, quiet)
-    if outcome.adopted:
-        pytest.fail(f"The shipped intervals fit this person; {outcome.sentence}")
+    assert not outcome.adopted, outcome.sentence
     assert "not adopted" in outcome.sentence
     assert services.forecasters.version(services.viewer, PUMP) == 0
 
@@ -75,6 +74,15 @@ def test_a_version_for_other_weights_is_never_served(services: Services) -> None
     assert not forecasters.versions(services.viewer, PUMP)[0].usable
     with pytest.raises(UnknownName, match="forecaster"):
         forecasters.use(services.viewer, PUMP, 1)
+
+
+def test_a_lower_loss_or_truer_intervals_at_the_same_loss_are_better_and_nothing_else() -> None:
+    before = Trial(loss_mg_dl=10.0, inside_90=0.84)
+    assert _better(Trial(loss_mg_dl=9.8, inside_90=0.84), before)
+    assert _better(Trial(loss_mg_dl=10.0, inside_90=0.89), before)
+    assert not _better(Trial(loss_mg_dl=10.2, inside_90=0.90), before)
+    assert not _better(Trial(loss_mg_dl=9.99, inside_90=0.845), before)
+    assert not _better(Trial(loss_mg_dl=float("nan"), inside_90=0.90), before)
 
 
 def test_an_unknown_version_is_refused(services: Services) -> None:
