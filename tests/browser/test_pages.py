@@ -17,6 +17,7 @@ PAGES = {
     "/replay": "replay-graph",
     "/twin": "judge-parameter-graph",
     "/dosing": "dosing-graph",
+    "/learn/euler": "euler-graph",
 }
 FIRST_GRAPH_S = 2.5
 WIRE_KB = 950.0

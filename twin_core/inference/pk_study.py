@@ -112,12 +112,17 @@ class _Study:
     def population(self, logarithms: FloatArray) -> Population:
         """The population model that these logarithms stand for."""
         n, values = len(self.start.names), np.exp(logarithms)
-        errors = {name: float(value) for name, value in zip(self.error_names, values[2 * n :], strict=True)}
+        errors = dict(zip(self.error_names, map(float, values[2 * n :]), strict=True))
+        residual = self.start.residual
         return replace(
             self.start,
             typical={**self.start.typical, **dict(zip(self.start.names, map(float, values[:n]), strict=True))},
             omega=np.diag(values[n : 2 * n] ** 2),
-            residual=replace(self.start.residual, **errors),
+            residual=replace(
+                residual,
+                proportional_sd=errors.get("proportional_sd", residual.proportional_sd),
+                additive_sd_mg_l=errors.get("additive_sd_mg_l", residual.additive_sd_mg_l),
+            ),
         )
 
     def minima(self, logarithms: FloatArray) -> list[Minimum]:
@@ -228,7 +233,7 @@ def _study_fit(study: _Study, logarithms: FloatArray, settled: bool) -> StudyFit
 def simulated_levels(
     population: Population, subjects: Sequence[Subject], rng: np.random.Generator, n: int
 ) -> FloatArray:
-    """The same doses and sampling times in `n` studies of new people, scatter included, shape `(n, n_levels)` [mg/L]."""
+    """The same doses and sampling times in `n` studies of new people, with scatter: `(n, n_levels)` [mg/L]."""
     root = np.linalg.cholesky(population.covariance)
     return np.concatenate(
         [_scattered(population, subject, rng.standard_normal((n, len(root))) @ root.T, rng) for subject in subjects],
