@@ -21,10 +21,11 @@ from twin_core.models.glucose import dalla_man_2014, hovorka_2004
 from twin_core.services.application import Services
 from twin_core.services.dosing import Dosing
 from twin_core.services.live import Live
+from twin_core.services.live_drugs import LiveDrugs
 from twin_core.services.metric_scenarios import METRIC_KINDS
 from twin_core.services.pk_scenarios import pk_kinds
 from twin_core.services.recalibration import Recalibrations
-from twin_core.services.records import DemoPerson, Records
+from twin_core.services.records import DemoPerson, Records, VirtualDrug
 from twin_core.services.replay import Replay
 from twin_core.services.scenario_plans import ScenarioPlans
 from twin_core.services.scenarios import Scenarios, scenario_kinds
@@ -56,6 +57,7 @@ DEMO_PEOPLE = (
         therapy="insulin pump",
         time_zone="Europe/London",
         attribution=_ATTRIBUTION,
+        virtual_drugs=(VirtualDrug(name="caffeine", amount_mg=100.0, repeats_h=24.0, local_hour=8.0),),
     ),
     DemoPerson(
         record="2313",
@@ -134,6 +136,7 @@ def assemble(store: Store, cache: ResultCache, clock: Clock, lock: TextIO | None
     live = Live(records, clock)
     twins = Twins(store, records, live, cache)
     forecaster = Forecaster.load()
+    dosing = Dosing(DRUGS)
     second = SecondStructure(records, twins, cache)
     return Services(
         viewer=OWNER,
@@ -146,7 +149,8 @@ def assemble(store: Store, cache: ResultCache, clock: Clock, lock: TextIO | None
         second=second,
         scenario_plans=ScenarioPlans(store),
         replay=Replay(records, twins, forecaster),
-        dosing=Dosing(DRUGS),
+        dosing=dosing,
+        live_drugs=LiveDrugs(records, live, dosing),
         warm_up=WarmUp(LIVE_MODELS, WARM_UP_DELAY_S),
         cache=cache,
         lock=lock,

@@ -5,7 +5,7 @@ import numpy as np
 from dashboard.theme.plots import Figure, axis, base_layout
 from dashboard.theme.tokens import Palette
 from twin_core.domain.history import FloatArray
-from twin_core.services.lessons import EulerStep, EulerView
+from twin_core.domain.lessons import EulerStep, EulerView
 
 SCRIPT_TRACES = (1, 3)
 """Places of the script's concentration and gut among the traces."""

@@ -6,6 +6,7 @@ from typing import Any, TextIO
 from twin_core.domain.access import Viewer
 from twin_core.services.dosing import Dosing
 from twin_core.services.live import Live
+from twin_core.services.live_drugs import LiveDrugs
 from twin_core.services.records import Records
 from twin_core.services.replay import Replay
 from twin_core.services.scenario_plans import ScenarioPlans
@@ -33,6 +34,7 @@ class Services:
     scenario_plans: ScenarioPlans
     replay: Replay
     dosing: Dosing
+    live_drugs: LiveDrugs
     warm_up: WarmUp
     cache: Any
     """The diskcache of the background callbacks; its `Disk` never pickles."""

@@ -1,47 +1,17 @@
 """Lessons bound to the models of the twin: what a page needs to tell them, every figure measured at the moment."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from math import log
 
 import numpy as np
 
-from twin_core.domain.history import FloatArray
+from twin_core.domain.lessons import EulerStep, EulerView
 from twin_core.models.pk.euler_lesson import EulerLesson, Script, euler_lesson, points_lost
 
 EULER_STEPS_H = tuple(round(0.1 * tenths, 1) for tenths in range(1, 61))
 """The steps of the slider."""
 _FINE_POINTS = 241
-
-
-@dataclass(frozen=True, kw_only=True)
-class EulerStep:
-    """The script at one step.
-
-    Attributes
-    ----------
-    times_h, concentration_mg_l, gut_mg
-        Shape `(n,)`: the points as the script draws them.
-    findings
-        A text for each of `EULER_DEFECTS`.
-    """
-
-    step_h: float
-    times_h: FloatArray
-    concentration_mg_l: FloatArray
-    gut_mg: FloatArray
-    findings: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EulerView:
-    """The exact curves, shape `(n,)`, and the script at all steps of the slider."""
-
-    times_h: FloatArray
-    exact_mg_l: FloatArray
-    gut_mg: FloatArray
-    steps: tuple[EulerStep, ...]
 
 
 def _peak(lesson: EulerLesson) -> str:

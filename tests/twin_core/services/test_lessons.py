@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from twin_core.services.lessons import EULER_DEFECTS, EULER_STEPS_H, EulerStep, euler_view
+from twin_core.domain.lessons import EulerStep
+from twin_core.services.lessons import EULER_DEFECTS, EULER_STEPS_H, euler_view
 
 
 def step_of(step_h: float) -> EulerStep:
