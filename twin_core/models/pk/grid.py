@@ -55,13 +55,13 @@ def concentration(
 ) -> FloatArray:
     """As `compartments.concentration`, from columns of checked parameters."""
     n = len(parameters["V1_L"])
-    plan = _planned(structure, parameters, doses, times)
     total = np.empty((times.size, n))
     for patients in _blocks(n, times.size):
         block = np.zeros((times.size, patients.stop - patients.start))
         scratch = np.empty((3, *block.shape))
-        for source in plan:
-            source.add_to(block, scratch, patients)
+        theirs = {name: column[patients] for name, column in parameters.items()}
+        for source in _sources(structure, theirs, doses, times):
+            source.add_to(block, scratch)
         total[:, patients] = block
     return total.T
 
@@ -95,19 +95,19 @@ class _Source:
     entering: list[tuple[FloatArray, ...]] = field(default_factory=list)
     chain_fall: tuple[FloatArray, ...] | None = None
 
-    def add_to(self, block: FloatArray, scratch: FloatArray, patients: slice) -> None:
-        """Add the concentrations of some patients to `block`; `scratch` is three arrays of its shape."""
+    def add_to(self, block: FloatArray, scratch: FloatArray) -> None:
+        """Add the concentrations to `block`; `scratch` is three arrays of its shape."""
         for span in self.spans:
             course, inflow, part = scratch[:, : span.end - span.begin]
             if span.waiting is not None:
-                inflow[0] = span.waiting[patients]
-                _fill(inflow, self.chain_fall, patients)
+                inflow[0] = span.waiting
+                _fill(inflow, self.chain_fall)
             for mode, there in enumerate(span.there):
-                course[0] = there[patients]
+                course[0] = there
                 if span.waiting is None:
-                    _fill(course, self.fall[mode], patients)
+                    _fill(course, self.fall[mode])
                 else:
-                    _fill_from(inflow, self.entering[mode], course, self.fall[mode], part, patients)
+                    _fill_from(inflow, self.entering[mode], course, self.fall[mode], part)
                 block[span.begin : span.end] += course
 
 
@@ -117,13 +117,13 @@ def _doublings(n: int) -> Iterator[tuple[int, int, int]]:
         yield power, 2**power, min(2 ** (power + 1), n)
 
 
-def _fill(course: FloatArray, fall: tuple[FloatArray, ...] | None, patients: slice) -> None:
+def _fill(course: FloatArray, fall: tuple[FloatArray, ...] | None) -> None:
     """The rows after the first one, of what only falls or, without `fall`, stays."""
     for power, begin, end in _doublings(len(course)):
         if fall is None:
             course[begin:end] = course[0]
         else:
-            np.multiply(course[: end - begin], fall[power][patients], out=course[begin:end])
+            np.multiply(course[: end - begin], fall[power], out=course[begin:end])
 
 
 def _fill_from(
@@ -132,12 +132,11 @@ def _fill_from(
     course: FloatArray,
     fall: tuple[FloatArray, ...],
     part: FloatArray,
-    patients: slice,
 ) -> None:
     """The rows after the first one, of what falls and is entered; `part` is for the parts of the sum."""
     for power, begin, end in _doublings(len(course)):
-        np.multiply(course[: end - begin], fall[power][patients], out=course[begin:end])
-        entered = np.multiply(inflow[: end - begin], entering[power][patients], out=part[: end - begin])
+        np.multiply(course[: end - begin], fall[power], out=course[begin:end])
+        entered = np.multiply(inflow[: end - begin], entering[power], out=part[: end - begin])
         course[begin:end] += entered
 
 
@@ -153,7 +152,7 @@ def _falls(rate: FloatArray, spans: Sequence[_Span], step: float) -> tuple[Float
     return tuple(falls)
 
 
-def _planned(
+def _sources(
     structure: Structure, parameters: Mapping[str, FloatArray], doses: Sequence[Dose], times: FloatArray
 ) -> list[_Source]:
     modes = modes_of(structure, parameters)
