@@ -9,6 +9,7 @@ from dashboard.components.basics import aria, card, graph, legend, notice, page_
 from dashboard.components.coverage import coverage_sentence
 from dashboard.components.now import alert_of, now_card, on_board
 from dashboard.figures.glucose import today_figure
+from dashboard.pages.today_drugs import drug_card, register_drugs
 from dashboard.shell import BACKGROUND_POLL_MS, Page, display_of
 from dashboard.theme.display import Display
 from dashboard.theme.plots import Figure
@@ -44,6 +45,7 @@ def register(app: Dash, services: Services) -> None:
     _register_following(app, services)
     _register_playback(app, services)
     _register_fit(app, services)
+    register_drugs(app, services)
 
 
 def _register_following(app: Dash, services: Services) -> None:
@@ -227,6 +229,7 @@ def _side(services: Services, today: Today, display: Display) -> html.Div:
                 class_name="first-when-narrow",
             ),
             card(html.H2("At work"), html.Div(on_board(today), id="today-board")),
+            drug_card(services, today.person.person_id, display),
             _twin_card(services.twins.summary(services.viewer, today.person.person_id)),
         ],
         className="stack side",

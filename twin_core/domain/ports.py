@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from twin_core.domain.access import Viewer
 from twin_core.domain.imports import Imported, ImportReport
 from twin_core.domain.people import Person
-from twin_core.domain.records import Event, GlucoseReading
+from twin_core.domain.records import Event, EventKind, GlucoseReading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +81,10 @@ class Store(Protocol):
     def readings(self, viewer: Viewer, person_id: str, start: datetime, end: datetime) -> tuple[GlucoseReading, ...]:
         """Readings with `start <= instant < end`, by time."""
 
-    def events(self, viewer: Viewer, person_id: str, start: datetime, end: datetime) -> tuple[Event, ...]:
-        """Events with `start <= instant < end`, by time."""
+    def events(
+        self, viewer: Viewer, person_id: str, start: datetime, end: datetime, kind: EventKind | None = None
+    ) -> tuple[Event, ...]:
+        """Events with `start <= instant < end`, by time; of one kind if it is given."""
 
     def span(self, viewer: Viewer, person_id: str) -> tuple[datetime, datetime] | None:
         """Instants of the first and last reading, or None when there is none."""

@@ -142,4 +142,3 @@ def _share_inside(readings: FloatArray, quantiles: FloatArray, low: float, high:
     return forecast_scores.coverage(readings, below, above)
 
 
-# DEL <= readings) & (readings <= above)).mean())

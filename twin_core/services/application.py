@@ -7,6 +7,7 @@ from twin_core.domain.access import Viewer
 from twin_core.services.dosing import Dosing
 from twin_core.services.forecast_watch import ForecastWatches
 from twin_core.services.live import Live
+from twin_core.services.live_drugs import LiveDrugs
 from twin_core.services.model_card import ModelCard
 from twin_core.services.personal_forecaster import PersonalForecasters
 from twin_core.services.records import Records
@@ -39,6 +40,7 @@ class Services:
     forecasters: PersonalForecasters
     forecast_watch: ForecastWatches
     dosing: Dosing
+    live_drugs: LiveDrugs
     warm_up: WarmUp
     cache: Any
     """The diskcache of the background callbacks; its `Disk` never pickles."""

@@ -15,6 +15,7 @@ from twin_core.domain.history import BasalRate, Bolus, Exercise, FloatArray, His
 from twin_core.domain.people import Person
 from twin_core.inference.state import as_batch, current_state
 from twin_core.inference.twin import FittedTwin, TwinKind
+from twin_core.inference.weights import evidence_shares
 from twin_core.services.hybrid import (
     HORIZON_MIN,
     LONG_HORIZON_MIN,
@@ -162,11 +163,15 @@ class SecondAnswer:
         Shape `(n_horizons,)`: its central curve with the plan.
     fitted
         Whether it is fitted to the same days as the twin; else it knows the published averages only.
+    share
+        How much the readings of those days speak for it rather than for the twin's structure, 0 to 1
+        (`inference.weights`); None where that is not known.
     """
 
     title: str
     fitted: bool
     median_mg_dl: FloatArray
+    share: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +253,7 @@ class _Present:
     without_mg_dl: FloatArray
     second: Bodies
     second_fitted: bool
+    second_share: float | None
     second_without_mg_dl: FloatArray
 
     def with_plan(self, plan: Plan) -> Therapy:
@@ -326,6 +332,7 @@ class WhatIf:
         therapy = acting(history.therapy, now_min, LONG_HORIZON_MIN)
         bodies, other = bodies_of(twin, history, now_min), _one_body(second, history, now_min)
         known = baseline.status is ForecastStatus.OK
+        shares = evidence_shares((twin, second))
         return _Present(
             person=self._records.person(viewer, person_id),
             token=token,
@@ -339,6 +346,7 @@ class WhatIf:
             without_mg_dl=bodies.courses(therapy, LONG_HORIZON_MIN),
             second=other,
             second_fitted=second is not None and second.kind is TwinKind.FITTED,
+            second_share=None if shares is None else float(shares[1]),
             second_without_mg_dl=np.empty(0)
             if other is None
             else other.probable_courses((therapy,), LONG_HORIZON_MIN)[0],
@@ -431,7 +439,12 @@ def _second_answer(present: _Present, plan: Plan, view: View) -> SecondAnswer:
     course = present.second.probable_courses((present.with_plan(plan),), view.horizon_min)[0]
     if view is View.FORECAST:
         course = present.baseline.median_mg_dl + course - present.second_without_mg_dl[: _steps(view)]
-    return SecondAnswer(title=present.second.model.title, fitted=present.second_fitted, median_mg_dl=clipped(course))
+    return SecondAnswer(
+        title=present.second.model.title,
+        fitted=present.second_fitted,
+        median_mg_dl=clipped(course),
+        share=present.second_share,
+    )
 
 
 def _with_plan(without: Therapy, plan: Plan, now_min: float, own_basal_u_h: float) -> Therapy:

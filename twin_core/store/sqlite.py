@@ -13,7 +13,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Row, Table, create_engine, delete, event, func, inspect, select, update
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Table,
+    create_engine,
+    delete,
+    event,
+    func,
+    inspect,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError, DisconnectionError
 
@@ -22,7 +36,7 @@ from twin_core.domain.errors import BadFile, UnknownName
 from twin_core.domain.imports import ImportReport
 from twin_core.domain.people import Person
 from twin_core.domain.ports import Appended, ForecasterVersion, SavedScenario, TwinVersion
-from twin_core.domain.records import Event, GlucoseReading
+from twin_core.domain.records import Event, EventKind, GlucoseReading
 from twin_core.security.access import Action, require
 from twin_core.store import tables as db
 
@@ -122,10 +136,13 @@ class SqliteStore:
         require(viewer, Action.READ_RECORD)
         return tuple(map(db.reading_of, self._between(db.readings, person_id, start, end)))
 
-    def events(self, viewer: Viewer, person_id: str, start: datetime, end: datetime) -> tuple[Event, ...]:
-        """Events with `start <= instant < end`, by time."""
+    def events(
+        self, viewer: Viewer, person_id: str, start: datetime, end: datetime, kind: EventKind | None = None
+    ) -> tuple[Event, ...]:
+        """Events with `start <= instant < end`, by time; of one kind if it is given."""
         require(viewer, Action.READ_RECORD)
-        return tuple(map(db.event_of, self._between(db.events, person_id, start, end)))
+        of_kind = () if kind is None else (db.events.c.kind == kind.value,)
+        return tuple(map(db.event_of, self._between(db.events, person_id, start, end, *of_kind)))
 
     def span(self, viewer: Viewer, person_id: str) -> tuple[datetime, datetime] | None:
         """Instants of the first and last reading, or None when there is none."""
@@ -262,8 +279,10 @@ class SqliteStore:
         with self._writing.begin() as connection:
             connection.execute(kept.on_conflict_do_update(set_={"value": kept.excluded.value}))
 
-    def _between(self, table: Table, person_id: str, start: datetime, end: datetime) -> Sequence[Any]:
-        of_person = select(table).where(table.c.person_id == person_id)
+    def _between(
+        self, table: Table, person_id: str, start: datetime, end: datetime, *conditions: ColumnElement[bool]
+    ) -> Sequence[Any]:
+        of_person = select(table).where(table.c.person_id == person_id, *conditions)
         # A bound between two whole seconds excludes the second before it.
         between = of_person.where(table.c.instant >= _first_second(start), table.c.instant < _first_second(end))
         with self._engine.begin() as connection:

@@ -17,7 +17,7 @@ from twin_core.domain.errors import BadInput
 from twin_core.domain.imports import FileReport, ImportReport, Reason, RejectedRow
 from twin_core.domain.people import Person, RecordKind
 from twin_core.domain.ports import ForecasterVersion, SavedScenario, TwinVersion
-from twin_core.domain.records import Event, EventKind, GlucoseReading, Quality
+from twin_core.domain.records import DRUG_NAME, Event, EventKind, GlucoseReading, Quality
 
 SCHEMA_VERSION = 3
 """Kept in `PRAGMA user_version`; raise it with any change of a table."""
@@ -278,6 +278,8 @@ def _apart(event: Event) -> str:
             return f"{float(event.amount)!r} {event.details.get('meal_tag', '')}"
         case EventKind.ACTIVITY:
             return str(event.details.get("activity_type", ""))
+        case EventKind.DRUG:
+            return str(event.details.get(DRUG_NAME, ""))
         case EventKind.BASAL_RATE | EventKind.LONG_ACTING:
             return ""
 

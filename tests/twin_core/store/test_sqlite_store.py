@@ -154,6 +154,13 @@ def test_records_come_back_exactly_and_in_order_of_time(store: SqliteStore) -> N
     assert store.events(OWNER, "p1", *EVER) == (meal,)
 
 
+def test_events_of_one_kind_come_alone_and_two_drugs_of_one_minute_are_two(store: SqliteStore) -> None:
+    taken = [happening(EventKind.DRUG, 500.0, drug=name) for name in ("metformin", "paracetamol")]
+    store.append(OWNER, "p1", [], [happening(EventKind.CARBS, 40.0), *taken])
+    assert store.events(OWNER, "p1", *EVER, EventKind.DRUG) == tuple(taken)
+    assert len(store.events(OWNER, "p1", *EVER)) == 3
+
+
 def test_a_range_holds_its_start_and_not_its_end(store: SqliteStore) -> None:
     store.append(OWNER, "p1", [reading(minute) for minute in (0, 5, 10)], [])
     found = store.readings(OWNER, "p1", START, START + timedelta(minutes=10))
