@@ -140,5 +140,3 @@ def _share_inside(readings: FloatArray, quantiles: FloatArray, low: float, high:
         return None
     below, above = quantiles[:, QUANTILE_LEVELS.index(low)], quantiles[:, QUANTILE_LEVELS.index(high)]
     return forecast_scores.coverage(readings, below, above)
-
-

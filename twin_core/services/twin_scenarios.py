@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ from pydantic import Field
 from twin_core.domain.errors import BadScenario
 from twin_core.domain.history import FloatArray, Rhythm, Therapy
 from twin_core.domain.units import MINUTES_PER_DAY
-from twin_core.inference.map_fit import TooLittleData, fit_twin
+from twin_core.inference.map_fit import EDES, TooLittleData, fit_twin, twin_without_insulin
 from twin_core.inference.state import current_state
 from twin_core.inference.structures import structure_named
 from twin_core.inference.twin import FittedTwin
@@ -70,7 +71,7 @@ class FitTwinOutput(AnswerModel):
 
     twin: dict[str, Any]
     posterior: dict[str, EstimateOutput]
-    fit: FitOutput
+    fit: FitOutput | None = Field(description="null for the population's twin, which was fitted to nothing")
     identifiability: list[str]
     cpu_s: float
 
@@ -78,18 +79,16 @@ class FitTwinOutput(AnswerModel):
 def run_fit_twin(scenario: FitTwinInput) -> FitTwinOutput:
     """Answer `fit_twin`.
 
+    Without insulin in the record, and for people whose body makes its own, the twin is the weaker one of glucose and
+    meals (`twin_without_insulin`), and its first sentences say so.
+
     Raises
     ------
     BadScenario
-        Too little or too much data, or a kind of diabetes of which no twin can be fitted.
+        Too little or too much data, or insulin in the record of somebody whose twin makes its own.
     """
-    if scenario.diabetes_type != "type_1":
-        raise BadScenario(
-            f"diabetes_type: got {scenario.diabetes_type!r}; allowed: 'type_1'. The structures that can be fitted have "
-            "no insulin secretion; simulate_glucose has models that do."
-        )
     twin, cpu_s = _fitted(scenario)
-    assert twin.metrics is not None
+    metrics = twin.metrics
     return FitTwinOutput(
         twin=twin.to_payload(),
         posterior={
@@ -98,10 +97,12 @@ def run_fit_twin(scenario: FitTwinInput) -> FitTwinOutput:
             )
             for each in twin.estimates
         },
-        fit=FitOutput(
-            rmse_mg_dl=twin.metrics.rmse_mg_dl,
-            mard_percent=twin.metrics.mard_percent,
-            coverage_90_percent=twin.metrics.coverage_90_percent,
+        fit=None
+        if metrics is None
+        else FitOutput(
+            rmse_mg_dl=metrics.rmse_mg_dl,
+            mard_percent=metrics.mard_percent,
+            coverage_90_percent=metrics.coverage_90_percent,
         ),
         identifiability=[*twin.notes, *twin.experiments],
         cpu_s=cpu_s,
@@ -117,20 +118,31 @@ def _fitted(scenario: FitTwinInput) -> tuple[FittedTwin, float]:
     if days > LONGEST_FIT_DAYS:
         raise BadScenario(f"cgm: spans {days:.1f} days; allowed is at most {LONGEST_FIT_DAYS:g}. Give the last ones.")
     history = scenario.history(end_min)
-    model = structure_named(scenario.structure).model
-    refuse_what_is_not_taken(model, history.therapy, Rhythm())
+    own_insulin = scenario.diabetes_type != "type_1" or not _takes_insulin(history.therapy)
+    if own_insulin and "structure" in scenario.model_fields_set:
+        raise BadScenario(
+            "structure: cannot be chosen without insulin in the record or for other kinds than 'type_1'; leave it out."
+        )
+    if scenario.diabetes_type != "type_1" and not history.therapy.meals:
+        raise BadScenario("meals: is empty; the twin of a body that makes its own insulin is fitted to meals.")
+    model = structure_named(EDES if own_insulin else scenario.structure).model
+    refuse_what_is_not_taken(model, replace(history.therapy, boluses=(), basal=(), long_acting=()), Rhythm())
     kernel_of(model).warm_up()
     began = time.process_time()
-    twin = fit_twin(
-        history,
-        now_min=end_min,
-        days=max(days, 0.0) + 1e-6,
-        body_weight_kg=scenario.body_weight_kg,
-        structure=scenario.structure,
+    span = max(days, 0.0) + 1e-6
+    weight_kg = scenario.body_weight_kg
+    twin = (
+        twin_without_insulin(history, now_min=end_min, days=span, body_weight_kg=weight_kg)
+        if own_insulin
+        else fit_twin(history, now_min=end_min, days=span, body_weight_kg=weight_kg, structure=scenario.structure)
     )
     if isinstance(twin, TooLittleData):
         raise BadScenario(twin.sentence)
     return twin, time.process_time() - began
+
+
+def _takes_insulin(therapy: Therapy) -> bool:
+    return bool(therapy.boluses or therapy.long_acting or any(rate.rate_u_h > 0.0 for rate in therapy.basal))
 
 
 # --- what_if ---------------------------------------------------------------------------------------------------------

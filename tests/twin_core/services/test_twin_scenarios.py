@@ -18,6 +18,7 @@ TRUTH = MODEL.parameters_with(
     {"BW": 72.0, "basal_u_h": 1.1, "Gb": 128.0, "kp3": 0.0105, "Vmx": 0.058, "kabs": 0.045, "ka2": 0.016}
 )
 GRAMS_A_UNIT = 10.0
+BOLUS = {"time_min": 0.0, "dose_u": 2.0}
 DAY = ((180.0, 45.0), (480.0, 70.0), (840.0, 80.0))
 """Meals of the what-if experiment: minute and grams, with the bolus at the same time (reference: table 3.4)."""
 CHANGES = {
@@ -179,12 +180,34 @@ def test_too_little_data_is_refused_with_what_is_missing() -> None:
     assert "at least six hours" in refusal({"kind": "fit_twin", "cgm": [], **life()})
 
 
-def test_too_much_data_and_kinds_of_diabetes_without_a_twin_are_refused() -> None:
+def test_too_much_data_is_refused() -> None:
     far = [{"time_min": 0.0, "glucose_mg_dl": 100}, {"time_min": 41_000.0, "glucose_mg_dl": 100}]
     assert "allowed is at most 28" in refusal({"kind": "fit_twin", "cgm": far, **life()})
-    for kind in ("type_2", "none"):
-        message = refusal({"kind": "fit_twin", "cgm": sensed(true_course()), **life(), "diabetes_type": kind})
-        assert f"got '{kind}'; allowed: 'type_1'" in message
+
+
+@pytest.mark.parametrize("kind", ["type_2", "none"])
+def test_a_body_with_insulin_of_its_own_gets_the_weaker_twin_which_says_so(kind: str) -> None:
+    asked = {"kind": "fit_twin", "cgm": sensed(true_course()), "meals": life()["meals"], "diabetes_type": kind}
+    found = answer(asked)
+    assert found["twin"]["kind"] == "glucose_and_meals"
+    assert found["fit"]["rmse_mg_dl"] > 0.0
+    assert any("weaker twin" in sentence for sentence in found["identifiability"])
+    plans = {"baseline": {"duration_min": 240}, "scenarios": [{"duration_min": 240, "boluses": [BOLUS]}]}
+    assert "does not take" in refusal({"kind": "what_if", "twin": found["twin"], **plans})
+
+
+def test_a_body_with_insulin_of_its_own_is_refused_injections_choices_and_glucose_alone() -> None:
+    asked = {"kind": "fit_twin", "cgm": sensed(true_course()), "diabetes_type": "type_2"}
+    assert "insulin is recorded" in refusal({**asked, **life()})
+    assert "meals: is empty" in refusal(asked)
+    assert "structure: cannot be chosen" in refusal({**asked, "meals": life()["meals"], "structure": "hovorka_t1d"})
+
+
+def test_glucose_alone_gives_the_populations_twin_which_says_so() -> None:
+    found = answer({"kind": "fit_twin", "cgm": sensed(true_course())})
+    assert found["twin"]["kind"] == "population"
+    assert found["fit"] is None
+    assert "neither insulin nor food" in found["identifiability"][0]
 
 
 def test_impossible_doses_are_refused_with_the_allowed_range(fitted: Any) -> None:
