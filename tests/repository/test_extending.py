@@ -142,7 +142,7 @@ def copy(tmp_path: Path, root: Path, files: list[Path]) -> Path:
 def add_line(table: Path, imported: str, name: str, entry: str) -> None:
     """Put one entry at the end of a table that is an explicit tuple, and the import that the entry needs."""
     text = table.read_text()
-    pattern = rf"(^{name}: tuple\[.*?\] = \()(.*?)(,?\)$)"
+    pattern = rf"(^{name}: tuple\[.*?\] = \()([^)]*?)(,?\s*\)$)"
     assert len(re.findall(pattern, text, flags=re.MULTILINE)) == 1
     text = re.sub(pattern, rf"\g<1>\g<2>, {entry})", text, flags=re.MULTILINE)
     first_import = re.search(r"^from ", text, flags=re.MULTILINE)
