@@ -95,9 +95,13 @@ def score(
     )
 
 
-def threshold_for(sensitivity: float, scored: Sequence[tuple[float, AlarmScore]]) -> float:
-    """The highest threshold that reaches a sensitivity, else the lowest one tried."""
-    reached = [threshold for threshold, score_ in scored if score_.sensitivity >= sensitivity]
+def threshold_for(sensitivity: float, lead_min: float, scored: Sequence[tuple[float, AlarmScore]]) -> float:
+    """The highest threshold that reaches a sensitivity and a median lead, else the lowest one tried."""
+    reached = [
+        threshold
+        for threshold, made in scored
+        if made.sensitivity >= sensitivity and (made.lead_median_min or 0.0) >= lead_min
+    ]
     return max(reached, default=min(threshold for threshold, _ in scored))
 
 

@@ -98,9 +98,10 @@ class Forecaster:
         status, reason = doubt(inputs, self.model.context_scaling)
         if status is not ForecastStatus.OK:
             return replace(made, status=status, reason=reason)
-        said = self.model.predict(inputs)
+        parts = self.model.parts(inputs)
+        said = self.model.joined(inputs, parts)
         quantiles = said.quantiles_mg_dl if follow is None else _followed(said.quantiles_mg_dl, follow)
-        low = self.model.low_within(inputs)[0]
+        low = self.model.low_within(inputs, parts, said.quantiles_mg_dl)[0]
         return replace(
             made,
             horizons_min=np.array(HORIZONS_MIN),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twin_core.domain.errors import DamagedArtifact
 from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS
 from twin_core.domain.history import FloatArray
-from twin_core.forecast import artifact
+from twin_core.forecast import artifact, copula
 from twin_core.forecast.conformal import PAIRS, widened
 from twin_core.forecast.context import CONTEXT_NAMES, Inputs, context_column
 from twin_core.forecast.features import FEATURE_NAMES, network_inputs
@@ -43,6 +43,8 @@ class Parts:
         Mean of the linear forecast as the network corrects it.
     quantiles
         Shape `(n, n_horizons, n_levels)`: of the change, as the network gives them.
+    low_log_odds
+        Shape `(n, len(LOW_WITHIN_MIN))`: of a reading below 70 mg/dL, by the trees.
     life
         Shape `(n, 1)`: 0 for a series that does not move, 1 for a living one.
     """
@@ -51,6 +53,7 @@ class Parts:
     trees: FloatArray
     network: FloatArray
     quantiles: FloatArray
+    low_log_odds: FloatArray
     life: FloatArray
 
 
@@ -143,12 +146,13 @@ class Model:
         """What linear forecast, trees and network say, each by itself."""
         scaled = self.context_scaling.apply(inputs.context)
         linear = self.ridge.change(scaled, inputs)
-        knots = self.trees.predict(known(inputs.context))[:, : len(KNOTS_MIN)]
+        summed = self.trees.predict(known(inputs.context))
         raw = raw_outputs(self.layers, network_inputs(self.window_scaling.apply(inputs.windows)), scaled)
         quantiles = linear[..., None] + self.correction_scale_mg_dl[:, None] * spread(raw).astype(np.float64)
         return Parts(
             linear=linear,
-            trees=linear + knots @ _BETWEEN_KNOTS,
+            trees=linear + summed[:, : len(KNOTS_MIN)] @ _BETWEEN_KNOTS,
+            low_log_odds=summed[:, len(KNOTS_MIN) :],
             network=mean_of_quantiles(quantiles, QUANTILE_LEVELS),
             quantiles=quantiles,
             life=life(inputs),
@@ -171,12 +175,27 @@ class Model:
         mean = inputs.now_mg_dl[:, None] + parts.life * change
         return mean[..., None] + about, mean
 
-    def low_within(self, inputs: Inputs) -> FloatArray:
-        """Probability of a reading below 70 mg/dL within `LOW_WITHIN_MIN`, not decreasing; shape `(n, 3)`."""
-        log_odds = self.trees.predict(known(inputs.context))[:, len(KNOTS_MIN) :]
-        moving = life(inputs) * (1.0 / (1.0 + np.exp(-log_odds)))
-        low_now = inputs.now_mg_dl[:, None] < 70.0
-        return np.asarray(np.maximum.accumulate(np.where(low_now, np.maximum(moving, 1.0 - life(inputs)), moving), 1))
+    def low_within(self, inputs: Inputs, parts: Parts, quantiles_mg_dl: FloatArray) -> FloatArray:
+        """Probability of a reading below 70 mg/dL within `LOW_WITHIN_MIN`, not decreasing; shape `(n, 3)`.
+
+        Half-way, in log-odds, between the trees' and the largest that the quantiles give at one horizon.
+        """
+        limit = np.full(quantiles_mg_dl.shape[:2], copula.HYPOGLYCAEMIA_MG_DL)
+        at_once = logistic_of_normal(copula.normal_scores(quantiles_mg_dl, limit))
+        largest = np.stack([at_once[:, _UNTIL[within]].max(axis=1) for within in LOW_WITHIN_MIN], axis=1)
+        share = parts.life * 0.5
+        log_odds = share * parts.low_log_odds + (1.0 - share) * largest
+        return np.asarray(np.maximum.accumulate(1.0 / (1.0 + np.exp(-log_odds)), axis=1))
+
+
+def logistic_of_normal(score: FloatArray) -> FloatArray:
+    """The log-odds of the probability below a standard normal score.
+
+    References
+    ----------
+    Page, Approximations to the cumulative normal function, Applied Statistics 26:75 (1977): off by less than 0.0002.
+    """
+    return np.asarray(2.0 * np.sqrt(2.0 / np.pi) * (score + 0.044715 * score**3))
 
 
 def life(inputs: Inputs) -> FloatArray:
@@ -198,6 +217,7 @@ def _between_knots() -> FloatArray:
 
 
 _BETWEEN_KNOTS = _between_knots()
+_UNTIL = {within: slice(HORIZONS_MIN.index(float(within)) + 1) for within in LOW_WITHIN_MIN}
 
 
 def _check(arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any]) -> None:

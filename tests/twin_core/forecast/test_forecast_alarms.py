@@ -54,5 +54,6 @@ def test_no_alarm_counts_while_glucose_is_low_already():
 def test_the_threshold_is_the_highest_that_foresees_enough():
     history = course([(400, 420)])
     tried = [(0.1, score(history, [390.0])), (0.2, score(history, [390.0])), (0.3, score(history, []))]
-    assert alarms.threshold_for(0.9, tried) == 0.2
-    assert alarms.threshold_for(0.9, tried[2:]) == 0.3
+    assert alarms.threshold_for(0.9, 5.0, tried) == 0.2
+    assert alarms.threshold_for(0.9, 5.0, tried[2:]) == 0.3
+    assert alarms.threshold_for(0.9, 20.0, [*tried, (0.05, score(history, [360.0]))]) == 0.05
