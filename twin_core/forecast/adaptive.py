@@ -103,4 +103,4 @@ def _factor(window: WindowScores, known: NDArray[np.bool_], level: FloatArray) -
     rank = np.clip(np.ceil((count + 1) * level).astype(int), 1, np.maximum(count, 1)) - 1
     found = np.take_along_axis(ordered, rank[..., None], axis=-1)[..., 0].astype(np.float64)
     trust = count / (count + FULL_TRUST_ROWS)
-    return np.clip(np.where(count > 0, found, 0.0) * trust, LEAST_FACTOR, MOST_FACTOR)
+    return np.asarray(np.clip(np.where(count > 0, found, 0.0) * trust, LEAST_FACTOR, MOST_FACTOR))

@@ -213,7 +213,7 @@ def held_out(
     return HeldOut(
         sample=sample.rows(chosen),
         predicted=tuple(_rows(each, chosen) for each in everything),
-        low_within_30=model.low_within(sample.inputs, parts, said.quantiles_mg_dl)[chosen, 0],
+        low_within_30=model.low_within(parts, said.quantiles_mg_dl)[chosen, 0],
     )
 
 

@@ -101,7 +101,7 @@ class Forecaster:
         parts = self.model.parts(inputs)
         said = self.model.joined(inputs, parts)
         quantiles = said.quantiles_mg_dl if follow is None else _followed(said.quantiles_mg_dl, follow)
-        low = self.model.low_within(inputs, parts, said.quantiles_mg_dl)[0]
+        low = self.model.low_within(parts, said.quantiles_mg_dl)[0]
         return replace(
             made,
             horizons_min=np.array(HORIZONS_MIN),
@@ -151,7 +151,7 @@ class Forecaster:
         if origins.size == 0:
             return np.zeros((N_HORIZONS, len(PAIRS)))
         misses = adaptive.scores(observed(known, origins), self.predict_many(known, origins))
-        return adaptive.factors_over_time(origins, misses)[-1]
+        return np.asarray(adaptive.factors_over_time(origins, misses)[-1])
 
     def coverage(self, history: History, now_min: float, days: float = 14.0) -> Coverage:
         """Share of the real readings of the last days that lay inside the 50 % and 90 % intervals made before them."""

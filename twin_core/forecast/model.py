@@ -175,7 +175,7 @@ class Model:
         mean = inputs.now_mg_dl[:, None] + parts.life * change
         return mean[..., None] + about, mean
 
-    def low_within(self, inputs: Inputs, parts: Parts, quantiles_mg_dl: FloatArray) -> FloatArray:
+    def low_within(self, parts: Parts, quantiles_mg_dl: FloatArray) -> FloatArray:
         """Probability of a reading below 70 mg/dL within `LOW_WITHIN_MIN`, not decreasing; shape `(n, 3)`.
 
         Half-way, in log-odds, between the trees' and the largest that the quantiles give at one horizon.

@@ -102,7 +102,7 @@ def alarming(model: Model, histories: Mapping[str, History], calibration: Sample
     """The model with the highest alarm threshold that foresees enough of the calibration block's events."""
     inputs, now = calibration.inputs, calibration.now_mg_dl
     parts = model.parts(inputs)
-    low = model.low_within(inputs, parts, model.joined(inputs, parts).quantiles_mg_dl)[:, 0]
+    low = model.low_within(parts, model.joined(inputs, parts).quantiles_mg_dl)[:, 0]
     scored = [
         (threshold, alarms.score("", histories, calibration.persons, calibration.origins_min, now, low >= threshold))
         for threshold in ALARM_THRESHOLDS

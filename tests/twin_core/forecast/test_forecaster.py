@@ -74,7 +74,9 @@ def test_persistence_is_the_last_reading_beside_every_forecast(shipped, record):
 
 def test_the_probability_of_low_glucose_is_high_when_falling_low_and_small_when_high(shipped):
     time_min = 5.0 * np.arange(300)
-    fall = np.where(time_min < 1400, 160.0, np.maximum(160.0 - 1.0 * (time_min - 1400), 55.0))
+    lived = 140.0 + 45.0 * np.sin(time_min / 100.0)
+    top = lived[280]
+    fall = np.where(time_min < 1400, lived, top - (top - 78.0) / 80.0 * (time_min - 1400))
     falling = shipped.forecast(History(cgm_time_min=time_min, cgm_mg_dl=fall), 1480.0)
     high = shipped.forecast(History(cgm_time_min=time_min, cgm_mg_dl=np.full(300, 220.0)), 1480.0)
     assert falling.below_70_within_min[60] > 0.4
