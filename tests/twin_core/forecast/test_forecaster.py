@@ -79,8 +79,10 @@ def test_the_probability_of_low_glucose_is_high_when_falling_low_and_small_when_
     fall = np.where(time_min < 1400, lived, top - (top - 78.0) / 80.0 * (time_min - 1400))
     falling = shipped.forecast(History(cgm_time_min=time_min, cgm_mg_dl=fall), 1480.0)
     high = shipped.forecast(History(cgm_time_min=time_min, cgm_mg_dl=np.full(300, 220.0)), 1480.0)
-    assert falling.below_70_within_min[60] > 0.4
+    assert falling.low_alarm
+    assert falling.below_70_within_min[60] > 0.2
     assert high.below_70_within_min[60] < 0.02
+    assert not high.low_alarm
 
 
 def test_the_probability_agrees_with_the_marginal_quantiles(shipped, record):
