@@ -20,11 +20,15 @@ from twin_core.models.catalog import DRUGS, MODELS
 from twin_core.models.glucose import dalla_man_2014, hovorka_2004
 from twin_core.services.application import Services
 from twin_core.services.dosing import Dosing
+from twin_core.services.forecast_watch import ForecastWatches
 from twin_core.services.live import Live
+from twin_core.services.live_drugs import LiveDrugs
 from twin_core.services.metric_scenarios import METRIC_KINDS
+from twin_core.services.model_card import model_card
+from twin_core.services.personal_forecaster import PersonalForecasters
 from twin_core.services.pk_scenarios import pk_kinds
 from twin_core.services.recalibration import Recalibrations
-from twin_core.services.records import DemoPerson, Records
+from twin_core.services.records import DemoPerson, Records, VirtualDrug
 from twin_core.services.replay import Replay
 from twin_core.services.scenario_plans import ScenarioPlans
 from twin_core.services.scenarios import Scenarios, scenario_kinds
@@ -56,6 +60,7 @@ DEMO_PEOPLE = (
         therapy="insulin pump",
         time_zone="Europe/London",
         attribution=_ATTRIBUTION,
+        virtual_drugs=(VirtualDrug(name="caffeine", amount_mg=100.0, repeats_h=24.0, local_hour=8.0),),
     ),
     DemoPerson(
         record="2313",
@@ -133,20 +138,25 @@ def assemble(store: Store, cache: ResultCache, clock: Clock, lock: TextIO | None
     records = Records(store, SOURCES)
     live = Live(records, clock)
     twins = Twins(store, records, live, cache)
-    forecaster = Forecaster.load()
+    forecasters = PersonalForecasters(store, records, live, Forecaster.load())
+    dosing = Dosing(DRUGS)
     second = SecondStructure(records, twins, cache)
     return Services(
         viewer=OWNER,
         records=records,
         live=live,
-        today=TodayViews(records, live, twins, forecaster, cache),
+        today=TodayViews(records, live, twins, forecasters, cache),
         twins=twins,
         twin_report=TwinReports(records, live, twins, Recalibrations(records, live, twins), cache),
-        what_if=WhatIf(records, live, twins, forecaster, second),
+        what_if=WhatIf(records, live, twins, forecasters, second),
         second=second,
         scenario_plans=ScenarioPlans(store),
-        replay=Replay(records, twins, forecaster),
-        dosing=Dosing(DRUGS),
+        replay=Replay(records, twins, forecasters),
+        model_card=model_card(),
+        forecasters=forecasters,
+        forecast_watch=ForecastWatches(records, live, forecasters),
+        dosing=dosing,
+        live_drugs=LiveDrugs(records, live, dosing),
         warm_up=WarmUp(LIVE_MODELS, WARM_UP_DELAY_S),
         cache=cache,
         lock=lock,

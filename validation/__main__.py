@@ -8,6 +8,9 @@ from pathlib import Path
 
 from validation import (
     filter_protocol,
+    forecast_drift,
+    glucobench,
+    lstm_lesson,
     p1_simglucose,
     pk_engine,
     pk_reference,
@@ -25,6 +28,9 @@ CASES: dict[str, Case] = {
     "posterior_calibration": posterior_calibration.lines,
     "filter_protocol": filter_protocol.lines,
     "real_people": real_people.lines,
+    "forecast_drift": forecast_drift.lines,
+    "glucobench": glucobench.lines,
+    "lstm_lesson": lstm_lesson.lines,
     "pk_engine": pk_engine.lines,
     "pk_reference": pk_reference.lines,
 }

@@ -5,7 +5,9 @@
 tests/testthat): estimates of Monolix, NONMEM and nlmixr, with full covariances, a lag, covariates that change in time
 and variability between occasions; its own doses for a target. (3) The posterior's SD against a long Markov chain.
 (4) Simulated people of every drug: is the search's end the best that a search of another kind finds? (5) Theoph by
-WinNonlin's tables. (6) openpkflow 2.9.0 on what it can do: one dose, and a terminal slope.
+WinNonlin's tables. (6) openpkflow 2.9.0 on what it can do: one dose, and a terminal slope. (7) Theoph's population by
+FOCE with interaction against nlmixr2's printed fit of the same model (nlmixr2 documentation, "Modifying nlmixr2 models
+by piping", first fit).
 """
 
 import time
@@ -25,6 +27,7 @@ from twin_core.inference.pk_fit import PkFit, fit_pk, most_probable
 from twin_core.inference.pk_population import Occasions, Population, standard_deviation
 from twin_core.inference.pk_posterior import ensemble_chain
 from twin_core.inference.pk_search import Problem, curves
+from twin_core.inference.pk_study import Subject, check_study, fit_study
 from twin_core.metrics.nca import NcaMethod, nca
 from twin_core.models.catalog import DRUGS
 from twin_core.models.pk.piecewise import Carry, CovariateRecord, pieces_of
@@ -32,8 +35,8 @@ from twin_core.services.personal_dosing import Person, population_of
 from validation.line import Line
 from validation.peers import answer_of
 
-PROFILES = 400
-"""Simulated people a drug; 4,000 take half an hour, nearly all of it the search of another kind."""
+PROFILES = 4000
+"""Simulated people a drug: a quarter of an hour of one processor, nearly all of it the search of another kind."""
 WINNONLIN = {
     "lambda_z_1_h": "Lambda_z",
     "lambda_z_points": "No_points_lambda_z",
@@ -61,6 +64,7 @@ def lines(data: Path) -> Iterator[Line]:
     yield from _printed_by_others()
     yield from _doses()
     yield from _winnonlin(folder)
+    yield from _study(folder)
     yield from _openpkflow(folder)
     yield from _long_chain(folder)
     yield from _simulated()
@@ -351,6 +355,49 @@ def _openpkflow(folder: Path) -> Iterator[Line]:
 
 def _apart(eta: Sequence[float] | FloatArray, printed: FloatArray) -> str:
     return f"{np.abs(np.asarray(eta) - printed).max():.1e}"
+
+
+# --- a study ---------------------------------------------------------------------------------------------------------
+
+
+NLMIXR2_OBJECTIVE = 116.804
+NLMIXR2 = {"k_a_h": (0.4663, 0.1911, 70.00), "CL_L_h": (1.012, 0.08366, 26.80), "V1_L": (3.460, 0.04654, 13.88)}
+"""Logarithm of the typical value, its standard error, and CV between people [%]."""
+NLMIXR2_ADDITIVE = (0.6947, 0.04951)
+
+
+def _study(folder: Path) -> Iterator[Line]:
+    table = pd.read_csv(folder / "Theoph.csv")
+    subjects = [
+        Subject(
+            doses=(Dose(time_h=0.0, amount_mg=float((rows["Wt"] * rows["Dose"]).iloc[0]), route=Route.ORAL),),
+            levels=_levels(*zip(rows["Time"], rows["conc"], strict=True)),
+        )
+        for _, rows in table.groupby("Subject")
+    ]
+    start = Population(
+        structure=Structure.ONE_COMPARTMENT,
+        typical={"k_a_h": float(np.exp(0.45)), "CL_L_h": float(np.exp(1.0)), "V1_L": float(np.exp(3.45))},
+        names=("k_a_h", "CL_L_h", "V1_L"),
+        omega=np.diag([0.6, 0.3, 0.1]),
+        residual=_residual(ErrorForm.COMBINED1, 0.7, 0.0),
+    )
+    began = time.process_time()
+    fit = fit_study(start, subjects)
+    spent = time.process_time() - began
+    yield _near("Theoph, FOCE-I objective against nlmixr2", fit.objective, NLMIXR2_OBJECTIVE, 1e-3)
+    for name, (value, error, cv) in NLMIXR2.items():
+        found, spread = fit.typical[name], 100.0 * float(np.sqrt(np.expm1(fit.spread[name].value ** 2)))
+        yield _near(f"Theoph, ln {name} (a tenth of its error)", float(np.log(found.value)), value, 0.1 * error)
+        yield _near(f"Theoph, standard error of ln {name} (2 %)", found.logarithm_se, error, 0.02 * error)
+        yield _near(f"Theoph, CV of {name} between people (2 %)", spread, cv, 0.02 * cv)
+    additive = fit.residual["additive_sd_mg_l"]
+    yield _near("Theoph, residual SD", additive.value, NLMIXR2_ADDITIVE[0], 1e-3)
+    yield _near("Theoph, its standard error (2 %)", additive.standard_error, NLMIXR2_ADDITIVE[1], 1e-3)
+    checks = check_study(fit, np.random.default_rng(0))
+    inside = 100.0 * checks.predictive.share_inside
+    yield Line(what="Theoph, percentiles inside their simulated interval [%]", seen=f"{inside:.0f}")
+    yield Line(what="CPU s for the fit with standard errors", seen=f"{spent:.1f}")
 
 
 # --- simulated people ------------------------------------------------------------------------------------------------

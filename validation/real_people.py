@@ -143,7 +143,7 @@ def said(day: FittedDay, now_min: float, minutes: float) -> Said:
 def _errors(twin: FittedTwin, after_min: FloatArray) -> FloatArray:
     """Errors of a course that began right, shape `(DRAWS, n)`: their spread grows to that of the fit."""
     assert twin.metrics is not None
-    share = 1.0 - twin.metrics.error_correlation ** (2.0 * after_min / 5.0)
+    share = 1.0 - twin.metrics.error.correlation(after_min) ** 2
     normal = np.random.default_rng(SEED).standard_normal((DRAWS, len(after_min)))
     return np.asarray(twin.metrics.error_sd_mg_dl * np.sqrt(share) * normal)
 

@@ -6,7 +6,20 @@ from typing import Any
 import numpy as np
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
-from dashboard.components.basics import aria, card, figures_table, graph, legend, notice, page_head, select, slider
+from dashboard.components.basics import (
+    aria,
+    card,
+    figures_table,
+    graph,
+    legend,
+    notice,
+    page_head,
+    segmented,
+    select,
+    slider,
+)
+from dashboard.components.error_grid import error_grid
+from dashboard.figures.model import error_grid_figure
 from dashboard.figures.replay import replay_figure, retold_figure
 from dashboard.shell import Page, display_of
 from dashboard.theme.display import Display
@@ -14,8 +27,12 @@ from dashboard.theme.plots import Figure
 from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS
 from twin_core.domain.units import GlucoseUnit, glucose_text, in_unit
 from twin_core.services.application import Services
-from twin_core.services.replay import CHANGES, Change, DayScore, ReplayedDay, RetoldDay, RetoldOutcome
+from twin_core.services.error_grids import GRIDS
+from twin_core.services.frozen_forecasts import WatchedHorizon
+from twin_core.services.replay import CHANGES, Change, ReplayedDay, RetoldDay, RetoldOutcome
 
+_GRID_HORIZON_MIN = 60.0
+_FIRST_GRID = next(iter(GRIDS))
 _SLIDERS = tuple(f"retell-{name}" for name in CHANGES)
 _SCRUB_EVERY = 2
 """The browser gets every second horizon (10 min): enough for a curve."""
@@ -74,6 +91,19 @@ def register(app: Dash, services: Services) -> None:
         display = display_of(mode, unit)
         replayed = services.replay.day(services.viewer, person_id, date.fromisoformat(day))
         return _figure(replayed, display), _scores(replayed, display), _frozen(replayed, display)
+
+    @app.callback(
+        Output("replay-grid", "children"),
+        Input("replay-grid-choice", "value"),
+        Input("replay-day", "value"),
+        Input("unit", "data"),
+        Input("mode", "data"),
+        State("replay-person", "data"),
+        prevent_initial_call=True,
+    )
+    def show_grid(grid: str, day: str, unit: str, mode: str, person_id: str) -> Any:
+        replayed = services.replay.day(services.viewer, person_id, date.fromisoformat(day))
+        return _grid(replayed, grid, display_of(mode, unit))
 
     @app.callback(
         Output("retell-result", "children"),
@@ -136,6 +166,12 @@ def _forecast_card(replayed: ReplayedDay, display: Display) -> html.Div:
                 class_name="stack-tight plot-card",
             ),
             card(html.Div(_scores(replayed, display), id="replay-scores")),
+            card(
+                html.H2("Error grid of the day"),
+                html.Div(segmented("replay-grid-choice", "Error grid", list(GRIDS.items()), _FIRST_GRID)),
+                html.Div(_grid(replayed, _FIRST_GRID, display), id="replay-grid", className="stack-tight"),
+                class_name="stack-tight plot-card",
+            ),
         ],
         className="stack",
     )
@@ -253,21 +289,36 @@ def _frozen(replayed: ReplayedDay, display: Display) -> dict[str, Any]:
 
 
 def _scores(replayed: ReplayedDay, display: Display) -> html.Div:
-    head = ("Ahead", "Forecasts", "Error (RMSE)", "No change", "In the 50 % interval", "In the 90 % interval")
+    if not replayed.scores:
+        return notice("No forecast of this day can be held against a reading.", "quiet")
+    head = ("Ahead", "Forecasts", "RMSE", "No change", "MAE", "MARD", "Bias", "In the 50 % interval", "In the 90 %")
     rows = [_score_row(score, display.unit) for score in replayed.scores]
     caption = "How this day's forecasts did; one day is few, so that shares far from 50 and 90 % can be chance"
     return figures_table(caption, head, rows)
 
 
-def _score_row(score: DayScore, unit: GlucoseUnit) -> tuple[str, ...]:
-    ahead = f"{score.horizon_min:.0f} min"
-    numbers = (score.rmse_mg_dl, score.persistence_rmse_mg_dl, score.inside_50_percent, score.inside_90_percent)
-    error, persistence, inside_50, inside_90 = numbers
-    if error is None or persistence is None or inside_50 is None or inside_90 is None:
-        return ahead, "0", "nothing to score", "", "", ""
+def _score_row(score: WatchedHorizon, unit: GlucoseUnit) -> tuple[str, ...]:
     digits = 0 if unit is GlucoseUnit.MG_DL else 1
-    errors = (f"{in_unit(value, unit):.{digits}f} {unit.value}" for value in (error, persistence))
-    return ahead, f"{score.count}", *errors, f"{inside_50:.0f} %", f"{inside_90:.0f} %"
+    rmse, same, mae = (
+        f"{in_unit(value, unit):.{digits}f} {unit.value}"
+        for value in (score.rmse_mg_dl, score.persistence_rmse_mg_dl, score.mae_mg_dl)
+    )
+    return (
+        f"{score.horizon_min:.0f} min",
+        f"{score.count}",
+        *(rmse, same, mae, f"{score.mard_percent:.0f} %"),
+        f"{in_unit(score.bias_mg_dl, unit):+.{digits}f} {unit.value}",
+        *(f"{100 * score.coverage[percent]:.0f} %" for percent in (50, 90)),
+    )
+
+
+def _grid(replayed: ReplayedDay, grid: str, display: Display) -> list[Any]:
+    """The grid of the day, 60 min ahead; nothing where there is nothing to judge."""
+    shown = next((score for score in replayed.scores if score.horizon_min == _GRID_HORIZON_MIN), None)
+    if shown is None:
+        return [html.P("No forecast 60 min ahead can be held against a reading.", className="muted small")]
+    view = shown.grids[grid]
+    return error_grid(view, error_grid_figure(view.pairs, view.borders, display.screen()), "replay-grid-graph")
 
 
 PAGE = Page(path="/replay", title="Replay", layout=layout, register=register)

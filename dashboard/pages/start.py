@@ -35,6 +35,12 @@ _AUDIENCES = (
         "For educators",
         "Move dose and interval; see what differs between people.",
     ),
+    (
+        "/learn/euler",
+        "What does a step do?",
+        "A lesson",
+        "A tutorial's simulation beside the exact curve; predict first, then drag its step.",
+    ),
 )
 
 
@@ -109,7 +115,7 @@ def _audiences() -> html.Div:
         )
         for path, title, who, words in _AUDIENCES
     ]
-    return html.Div(boxes, className="thirds")
+    return html.Div(boxes, className="halves")
 
 
 def _people(people: Sequence[Person]) -> html.Section:

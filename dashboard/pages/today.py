@@ -6,8 +6,10 @@ from typing import Any
 from dash import Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
 
 from dashboard.components.basics import aria, card, graph, legend, notice, page_head, segmented
+from dashboard.components.coverage import coverage_sentence
 from dashboard.components.now import alert_of, now_card, on_board
 from dashboard.figures.glucose import today_figure
+from dashboard.pages.today_drugs import drug_card, register_drugs
 from dashboard.shell import BACKGROUND_POLL_MS, Page, display_of
 from dashboard.theme.display import Display
 from dashboard.theme.plots import Figure
@@ -43,6 +45,7 @@ def register(app: Dash, services: Services) -> None:
     _register_following(app, services)
     _register_playback(app, services)
     _register_fit(app, services)
+    register_drugs(app, services)
 
 
 def _register_following(app: Dash, services: Services) -> None:
@@ -70,7 +73,7 @@ def _register_following(app: Dash, services: Services) -> None:
             return (no_update,) * 9
         today, display = services.today.of(services.viewer, person_id), display_of(mode, unit)
         figure = _figure(today, display)
-        parts = (now_card(today, display), alert_of(today.forecast, display.unit), _bands(today, display))
+        parts = (now_card(today, display), alert_of(today.forecast, display.unit), coverage_sentence(today.coverage))
         speed = _speed(today)
         return (
             patched(figure) if ticked else figure,
@@ -212,19 +215,8 @@ def _glucose_card(today: Today, display: Display) -> html.Section:
     return card(
         graph("today-graph", _figure(today, display), "Glucose measured and forecast, plasma insulin", "graph-today"),
         legend(marks),
-        html.P(_bands(today, display), id="today-bands", className="muted tiny"),
+        html.P(coverage_sentence(today.coverage), id="today-bands", className="muted tiny"),
         class_name="stack-tight",
-    )
-
-
-def _bands(today: Today, _: Display) -> str:
-    if today.coverage is None:
-        return "How often the intervals held is not known yet: there is too little of the record to look back on."
-    coverage = today.coverage
-    return (
-        f"Looking back over {coverage.days:.0f} days at 60 min ahead, the 50 % interval held "
-        f"{100 * coverage.share_50:.0f} % and the 90 % interval {100 * coverage.share_90:.0f} % of {coverage.count:,} "
-        "readings. The bands are the uncertainty about this person's glucose, sensor noise included."
     )
 
 
@@ -237,6 +229,7 @@ def _side(services: Services, today: Today, display: Display) -> html.Div:
                 class_name="first-when-narrow",
             ),
             card(html.H2("At work"), html.Div(on_board(today), id="today-board")),
+            drug_card(services, today.person.person_id, display),
             _twin_card(services.twins.summary(services.viewer, today.person.person_id)),
         ],
         className="stack side",

@@ -28,7 +28,7 @@ from twin_core.domain.errors import BiotwinError
 from twin_core.domain.forecasts import ForecastStatus
 from twin_core.domain.history import instant_of
 from twin_core.domain.people import RecordKind
-from twin_core.domain.units import glucose_text, in_unit
+from twin_core.domain.units import GlucoseUnit, glucose_text, in_unit
 from twin_core.services.application import Services
 from twin_core.services.scenario_plans import SCENARIO_NAMES, NamedPlan
 from twin_core.services.twins import STAYS
@@ -40,6 +40,7 @@ from twin_core.services.what_if import (
     EXERCISE_NODES_PERCENT,
     LIMITS,
     Plan,
+    SecondAnswer,
     View,
     WhatIfAnswer,
 )
@@ -541,6 +542,19 @@ def _second_words(answer: WhatIfAnswer, display: Display) -> str:
     return (
         f"{answer.second.title}, {known}, says {says} {unit.value} where the twin says {twin}, {hours:.1f} h from now; "
         f"nowhere are the two further apart ({gap}). This is what is not known of the equations, and stands in no band."
+        + _weighed_words(answer.second, float(answer.median_mg_dl[place]), place, unit)
+    )
+
+
+def _weighed_words(second: SecondAnswer, twin_mg_dl: float, place: int, unit: GlucoseUnit) -> str:
+    """What both together say, by how much the readings speak for each."""
+    if second.share is None:
+        return ""
+    weighed = second.share * float(second.median_mg_dl[place]) + (1.0 - second.share) * twin_mg_dl
+    return (
+        f" The readings they were fitted to speak {100.0 * second.share:.0f} % for it and "
+        f"{100.0 * (1.0 - second.share):.0f} % for the twin's structure; weighed so, both say "
+        f"{glucose_text(weighed, unit)} {unit.value} then."
     )
 
 

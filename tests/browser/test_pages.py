@@ -16,7 +16,9 @@ PAGES = {
     "/what-if": "what-if-graph",
     "/replay": "replay-graph",
     "/twin": "judge-parameter-graph",
+    "/model": "model-errors",
     "/dosing": "dosing-graph",
+    "/learn/euler": "euler-graph",
 }
 FIRST_GRAPH_S = 2.5
 WIRE_KB = 950.0

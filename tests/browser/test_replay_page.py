@@ -50,3 +50,11 @@ def test_a_day_is_told_again_with_less_insulin_and_its_interval(tab: Tab) -> Non
     measured, told, low, high = map(int, mean.groups())
     assert measured < told
     assert low <= told <= high
+
+
+def test_the_days_error_grid_can_be_changed(tab: Tab) -> None:
+    page = tab.open("/replay")
+    tab.painted("replay-grid-graph")
+    page.get_by_text("Parkes, type 1", exact=True).click()
+    page.wait_for_function("document.querySelector('#replay-grid').innerText.includes('Parkes, type 1 error grid')")
+    assert "A: no harm" in page.inner_text("#replay-grid")

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from twin_core.domain.access import Viewer
 from twin_core.domain.imports import Imported, ImportReport
 from twin_core.domain.people import Person
-from twin_core.domain.records import Event, GlucoseReading
+from twin_core.domain.records import Event, EventKind, GlucoseReading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,15 +22,24 @@ class Appended:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TwinVersion:
-    """One fitted twin of a person, as kept: never overwritten, the newest is in use."""
+class KeptVersion:
+    """One version of something made for a person: never overwritten, the newest is in use."""
 
     person_id: str
     version: int
     created: datetime
     data_hash: str
     payload: Mapping[str, Any]
-    """JSON: model name, parameters, posterior, metrics."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwinVersion(KeptVersion):
+    """One fitted twin; its payload is JSON: model name, parameters, posterior, metrics."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecasterVersion(KeptVersion):
+    """One forecaster of a person; its payload is JSON: what is changed of the shipped one, and how it did on trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +81,10 @@ class Store(Protocol):
     def readings(self, viewer: Viewer, person_id: str, start: datetime, end: datetime) -> tuple[GlucoseReading, ...]:
         """Readings with `start <= instant < end`, by time."""
 
-    def events(self, viewer: Viewer, person_id: str, start: datetime, end: datetime) -> tuple[Event, ...]:
-        """Events with `start <= instant < end`, by time."""
+    def events(
+        self, viewer: Viewer, person_id: str, start: datetime, end: datetime, kind: EventKind | None = None
+    ) -> tuple[Event, ...]:
+        """Events with `start <= instant < end`, by time; of one kind if it is given."""
 
     def span(self, viewer: Viewer, person_id: str) -> tuple[datetime, datetime] | None:
         """Instants of the first and last reading, or None when there is none."""
@@ -95,6 +106,17 @@ class Store(Protocol):
 
     def twins(self, viewer: Viewer, person_id: str) -> tuple[TwinVersion, ...]:
         """All twins of a person, oldest first."""
+
+    def save_forecaster(
+        self, viewer: Viewer, person_id: str, data_hash: str, payload: Mapping[str, Any]
+    ) -> ForecasterVersion:
+        """Keep a person's forecaster as the next version."""
+
+    def latest_forecaster(self, viewer: Viewer, person_id: str) -> ForecasterVersion | None:
+        """The newest forecaster, or None."""
+
+    def forecasters(self, viewer: Viewer, person_id: str) -> tuple[ForecasterVersion, ...]:
+        """All forecasters of a person, oldest first."""
 
     def save_scenario(self, viewer: Viewer, scenario: SavedScenario) -> None:
         """Keep a plan; one of the same name is replaced, and its id is gone."""

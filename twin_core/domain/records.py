@@ -26,6 +26,8 @@ class EventKind(StrEnum):
     BASAL_RATE = "basal_rate"
     LONG_ACTING = "long_acting"
     ACTIVITY = "activity"
+    DRUG = "drug"
+    """A drug other than insulin; what it is stands in `details`, see `DRUG_NAME` and `REPEATS_H`."""
 
     @property
     def unit(self) -> str:
@@ -39,7 +41,14 @@ _UNIT_OF_EVENT = {
     EventKind.BASAL_RATE: "U/h",
     EventKind.LONG_ACTING: "U",
     EventKind.ACTIVITY: "steps",
+    EventKind.DRUG: "mg",
 }
+DRUG_NAME = "drug"
+"""Of a drug's event, in `details`: the name of its model."""
+REPEATS_H = "repeats_h"
+"""Likewise: hours between repeats of this dose, until the drug's next event; a dose without it is taken once."""
+VIRTUAL_SOURCE = "virtual"
+"""Source of what nobody took or measured, but was added to show something."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

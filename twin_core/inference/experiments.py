@@ -19,7 +19,7 @@ import numpy as np
 
 from twin_core.domain.history import Bolus, FloatArray, Meal, Therapy
 from twin_core.domain.units import MINUTES_PER_DAY
-from twin_core.inference.error_model import ErrorModel
+from twin_core.inference.error_model import ErrorModel, Whitening
 from twin_core.inference.segments import CARB_SD, WINDOWS_H, Day, day_with
 from twin_core.inference.state import as_batch
 from twin_core.inference.structures import Structure
@@ -229,7 +229,7 @@ def _information(known: Known, candidate: _Candidate, day_start_min: float) -> F
     n = len(known.z)
     J[:, n:] *= scale
     gaps = np.diff(times, prepend=-np.inf)
-    whitened = known.error.whitened(gaps, J)
+    whitened = Whitening.of(known.error, gaps)(J)
     F = whitened.T @ whitened
     local = F[n:, n:] + np.eye(day.n_local)
     return np.asarray(F[:n, :n] - F[:n, n:] @ np.linalg.solve(local, F[n:, :n]))

@@ -15,6 +15,9 @@ from twin_core.domain.history import FloatArray
 
 _SMALLEST_GAIN = 3e-4
 """Stop when a step would lower the cost by less than this share of 1 + cost."""
+_FEW_STEPS = 3
+"""So many steps that together lowered the cost by less than that end the search too: the model has kinks, about which a
+Gauss-Newton step may expect more for ever than there is."""
 _NEARLY_UNDAMPED = 1e-2
 """Only a nearly full Gauss-Newton step shows by the small gain expected of it that the minimum is near."""
 _POOR = 0.25
@@ -55,8 +58,12 @@ def least_squares(
     z = np.clip(start, -bound, bound)
     residuals = data(z)
     cost, damping = _cost(residuals, z), 1e-3
+    costs = [np.inf] * _FEW_STEPS
     for iteration in range(iterations):
         progress(iteration / iterations)
+        if costs[-_FEW_STEPS] - cost < _SMALLEST_GAIN * (1.0 + cost):
+            return Minimum(z=z, cost=cost, iterations=iteration, converged=True)
+        costs.append(cost)
         J = jacobian(z)
         slope = J.T @ residuals + z
         free = ~((np.abs(z) >= bound) & (slope * z < 0.0))

@@ -22,7 +22,7 @@ import numpy as np
 from twin_core.domain.history import FloatArray, History, Therapy
 from twin_core.domain.units import MINUTES_PER_DAY
 from twin_core.inference.data_hash import data_hash
-from twin_core.inference.error_model import ErrorModel, error_of
+from twin_core.inference.error_model import STEP_MIN, ErrorModel, Whitening, log_prior, most_probable_error, whitenings
 from twin_core.inference.experiments import Known, experiments_of, sentences
 from twin_core.inference.least_squares import Minimum, least_squares
 from twin_core.inference.priors import ASSUMED_BODY_WEIGHT_KG, PLAUSIBLE_SDS, Prior
@@ -106,6 +106,11 @@ class Problem:
             [np.diff(segment.time_min, prepend=-np.inf) for day in self.days for segment in day.segments]
         )
 
+    @cached_property
+    def whitenings(self) -> tuple[Whitening, ...]:
+        """Of every error that is considered."""
+        return whitenings(self.gaps_min)
+
     def first_guess(self) -> FloatArray:
         """Coordinates before the fit."""
         return np.concatenate((np.zeros(len(self.prior.names)), *(day.first_guess() for day in self.days)))
@@ -166,12 +171,15 @@ class Posterior:
         Shape `(n, n)`.
     jacobian
         Shape `(n_readings, n)`: of the predictions [mg/dL].
+    log_evidence
+        Log marginal likelihood of the readings (Laplace), up to a constant of the problem.
     """
 
     z: FloatArray
     error: ErrorModel
     covariance: FloatArray
     jacobian: FloatArray
+    log_evidence: float
 
 
 def fit_twin(
@@ -309,15 +317,15 @@ def posterior_of(problem: Problem, progress: Progress = lambda _fraction, _sente
     the error is known they are looked for, and the posterior's covariance is that of all together.
     """
     steps = _Steps(progress)
-    error = ErrorModel()
-    modes = _modes(problem, [problem.first_guess()], error, steps)
+    whitening = Whitening.of(ErrorModel(), problem.gaps_min)
+    modes = _modes(problem, [problem.first_guess()], whitening, steps)
     for _ in range(ROUNDS):
-        previous, error = error, _error_at(problem, modes[0])
-        settled = _alike(error, previous)
+        previous, whitening = whitening, _whitening_at(problem, modes[0])
+        settled = _alike(whitening.error, previous.error)
         if settled and len(modes) > 1:
             break
         starts = problem.alternatives(modes[0].z) if settled else ()
-        modes = _modes(problem, [modes[0].z, *starts], error, steps)
+        modes = _modes(problem, [modes[0].z, *starts], whitening, steps)
         if settled and len(modes) == 1:
             break
     return _together(modes)
@@ -348,44 +356,56 @@ class _Steps:
 
 
 def _modes(
-    problem: Problem, starts: Sequence[FloatArray], error: ErrorModel, progress: Callable[[float], object]
+    problem: Problem, starts: Sequence[FloatArray], whitening: Whitening, progress: Callable[[float], object]
 ) -> list[_Mode]:
     """Different minima, the lowest first."""
-    found = [_most_probable(problem, start, error, progress) for start in starts]
+    found = [_most_probable(problem, start, whitening, progress) for start in starts]
     different: list[Minimum] = []
     for minimum in sorted(found, key=lambda minimum: minimum.cost):
         if all(np.abs(minimum.z - other.z).max() > _SAME_MODE for other in different):
             different.append(minimum)
-    return [_Mode(cost=minimum.cost, posterior=_posterior_at(problem, minimum.z, error)) for minimum in different]
+    return [_Mode(cost=minimum.cost, posterior=_posterior_at(problem, minimum, whitening)) for minimum in different]
 
 
-def _most_probable(problem: Problem, z: FloatArray, error: ErrorModel, progress: Callable[[float], object]) -> Minimum:
+def _most_probable(
+    problem: Problem, z: FloatArray, whitening: Whitening, progress: Callable[[float], object]
+) -> Minimum:
     def residuals(z: FloatArray) -> FloatArray:
-        return error.whitened(problem.gaps_min, problem.predict(z[None])[0] - problem.readings)
+        return whitening(problem.predict(z[None])[0] - problem.readings)
 
     def jacobian(z: FloatArray) -> FloatArray:
-        return error.whitened(problem.gaps_min, problem.jacobian(z))
+        return whitening(problem.jacobian(z))
 
     bound = np.full(len(z), PLAUSIBLE_SDS)
     return least_squares(residuals, jacobian, z, bound, iterations=ITERATIONS, progress=progress)
 
 
-def _posterior_at(problem: Problem, z: FloatArray, error: ErrorModel) -> Posterior:
-    J = problem.jacobian(z)
-    whitened = error.whitened(problem.gaps_min, J)
-    covariance = np.linalg.inv(whitened.T @ whitened + np.eye(len(z)))
-    return Posterior(z=z, error=error, covariance=(covariance + covariance.T) / 2.0, jacobian=J)
+def _posterior_at(problem: Problem, minimum: Minimum, whitening: Whitening) -> Posterior:
+    J = problem.jacobian(minimum.z)
+    whitened = whitening(J)
+    covariance = np.linalg.inv(whitened.T @ whitened + np.eye(len(minimum.z)))
+    error = whitening.error
+    log_likelihood_and_prior = -minimum.cost - 0.5 * whitening.log_determinant
+    return Posterior(
+        z=minimum.z,
+        error=error,
+        covariance=(covariance + covariance.T) / 2.0,
+        jacobian=J,
+        log_evidence=log_likelihood_and_prior
+        + 0.5 * float(np.linalg.slogdet(covariance)[1])
+        + float(log_prior(error.sd_mg_dl, error.model_share)),
+    )
 
 
-def _error_at(problem: Problem, mode: _Mode) -> ErrorModel:
+def _whitening_at(problem: Problem, mode: _Mode) -> Whitening:
     residuals = problem.readings - problem.predict(mode.z[None])[0]
-    return error_of(problem.gaps_min, residuals, mode.posterior.jacobian, mode.z)
+    return most_probable_error(problem.whitenings, residuals, mode.posterior.jacobian, mode.z)
 
 
 def _alike(error: ErrorModel, other: ErrorModel) -> bool:
-    """Whether SD and lasting time of two errors differ by less than a fifth."""
-    ratios = np.array((error.sd_mg_dl / other.sd_mg_dl, (1.0 - error.correlation) / (1.0 - other.correlation)))
-    return bool((np.abs(np.log(ratios)) < 0.2).all())
+    """Whether the SDs of two errors differ by less than a fifth, and the correlations after half an hour by 0.1."""
+    larger = abs(float(np.log(error.sd_mg_dl / other.sd_mg_dl)))
+    return larger < 0.2 and abs(float(error.correlation(30.0) - other.correlation(30.0))) < 0.1
 
 
 def _together(modes: Sequence[_Mode]) -> Posterior:
@@ -466,7 +486,10 @@ def _metrics(problem: Problem, posterior: Posterior) -> FitMetrics:
         coverage_90_percent=float(100.0 * np.mean(np.abs(residuals) <= half_width)),
         n_readings=len(readings),
         error_sd_mg_dl=error.sd_mg_dl,
-        error_correlation=error.correlation,
+        error_correlation=float(error.correlation(STEP_MIN)),
+        error_model_share=error.model_share,
+        error_lasting_min=error.lasting_min,
+        log_evidence=posterior.log_evidence,
     )
 
 

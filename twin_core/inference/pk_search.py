@@ -175,7 +175,11 @@ class _Terms(NamedTuple):
 
 def minimum(problem: Problem) -> Minimum:
     """The lowest minimum that the starts lead to."""
-    eta = _starts(problem)
+    return minimum_from(problem, _starts(problem))
+
+
+def minimum_from(problem: Problem, eta: FloatArray) -> Minimum:
+    """The lowest minimum that these starts, shape `(s, n)`, lead to."""
     here = around(problem, eta)
     converged = np.zeros(len(eta), dtype=bool)
     reach = np.full(len(eta), _LARGEST_STEP)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from twin_core.domain.history import FloatArray
+from twin_core.inference.error_model import Whitening
 from twin_core.inference.map_fit import Posterior, Problem
 from twin_core.inference.priors import PLAUSIBLE_SDS
 
@@ -106,4 +107,4 @@ def _log_posterior(problem: Problem, posterior: Posterior, z: FloatArray) -> Flo
 
 def _misfit(problem: Problem, posterior: Posterior, z: FloatArray) -> FloatArray:
     residuals = (problem.predict(z) - problem.readings).T
-    return np.asarray((posterior.error.whitened(problem.gaps_min, residuals) ** 2).sum(axis=0))
+    return np.asarray((Whitening.of(posterior.error, problem.gaps_min)(residuals) ** 2).sum(axis=0))

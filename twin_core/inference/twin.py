@@ -9,6 +9,7 @@ import numpy as np
 
 from twin_core.domain.errors import DamagedArtifact, OutOfRange, UnknownName
 from twin_core.domain.history import FloatArray
+from twin_core.inference.error_model import ErrorModel
 from twin_core.inference.priors import ASSUMED_BODY_WEIGHT_KG, PLAUSIBLE_SDS
 from twin_core.inference.structures import GIVEN, Structure, structure_named
 
@@ -59,8 +60,10 @@ class CarbScale:
 class FitMetrics:
     """How well the fitted curve meets the readings it was fitted to; no proof of a good what-if.
 
-    `error_sd_mg_dl` and `error_correlation` (between neighbouring readings) are the error model's; an interval of
-    90 % covered `coverage_90_percent` of these readings.
+    `error_sd_mg_dl`, `error_correlation` (between neighbouring readings), `error_model_share` and `error_lasting_min`
+    are the error model's; an interval of 90 % covered `coverage_90_percent` of these readings. `log_evidence` is the
+    log marginal likelihood of the readings (Laplace), to compare structures fitted to the same ones; None in twins
+    that were fitted before it was kept.
     """
 
     rmse_mg_dl: float
@@ -69,6 +72,16 @@ class FitMetrics:
     n_readings: int
     error_sd_mg_dl: float
     error_correlation: float
+    error_model_share: float = ErrorModel.model_share
+    error_lasting_min: float = ErrorModel.lasting_min
+    log_evidence: float | None = None
+
+    @property
+    def error(self) -> ErrorModel:
+        """The error of the fitted curve."""
+        return ErrorModel(
+            sd_mg_dl=self.error_sd_mg_dl, model_share=self.error_model_share, lasting_min=self.error_lasting_min
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,6 +98,25 @@ LINES: Mapping[Grid, Lines] = {
 }
 
 
+_CLARKE_BORDERS: tuple[Corners, ...] = (
+    ((0, 70), (175 / 3, 70), (500, 600)),
+    ((70, 0), (70, 56), (600, 480)),
+    ((0, 180), (70, 180), (490, 600)),
+    ((70, 84), (70, 600)),
+    ((130, 0), (180, 70), (600, 70)),
+    ((180, 0), (180, 70)),
+    ((240, 70), (240, 180), (600, 180)),
+)
+
+
+def borders(grid: Grid) -> tuple[Corners, ...]:
+    """The lines between the zones, as corners (reference, prediction) [mg/dL], to be drawn."""
+    if grid is Grid.CLARKE:
+        return _CLARKE_BORDERS
+    lines = LINES[grid]
+    return (*lines.above, *(((corners[0][0], 0.0), *corners) for corners in lines.below if corners))
+
+
 def zones(grid: Grid, reference_mg_dl: ArrayLike, predicted_mg_dl: ArrayLike) -> NDArray[np.str_]:
     """The zone of every pair, shape `(n,)`.
 

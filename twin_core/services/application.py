@@ -5,7 +5,11 @@ from typing import Any, TextIO
 
 from twin_core.domain.access import Viewer
 from twin_core.services.dosing import Dosing
+from twin_core.services.forecast_watch import ForecastWatches
 from twin_core.services.live import Live
+from twin_core.services.live_drugs import LiveDrugs
+from twin_core.services.model_card import ModelCard
+from twin_core.services.personal_forecaster import PersonalForecasters
 from twin_core.services.records import Records
 from twin_core.services.replay import Replay
 from twin_core.services.scenario_plans import ScenarioPlans
@@ -32,7 +36,11 @@ class Services:
     second: SecondStructure
     scenario_plans: ScenarioPlans
     replay: Replay
+    model_card: ModelCard
+    forecasters: PersonalForecasters
+    forecast_watch: ForecastWatches
     dosing: Dosing
+    live_drugs: LiveDrugs
     warm_up: WarmUp
     cache: Any
     """The diskcache of the background callbacks; its `Disk` never pickles."""

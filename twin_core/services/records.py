@@ -11,10 +11,21 @@ from twin_core.domain.history import History, history_of, instant_of, minutes_of
 from twin_core.domain.imports import Imported, ImportReport
 from twin_core.domain.people import Person, RecordKind
 from twin_core.domain.ports import Appended, Source, Store
-from twin_core.domain.records import Event, GlucoseReading
+from twin_core.domain.records import DRUG_NAME, REPEATS_H, VIRTUAL_SOURCE, Event, EventKind, GlucoseReading
 
 LAST_PERSON = "last_person"
 UNIT = "unit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VirtualDrug:
+    """A drug that a demo person did not take, added to show levels beside glucose; always labelled as virtual."""
+
+    name: str
+    amount_mg: float
+    repeats_h: float
+    local_hour: float
+    """When on the record's first day, and from then on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +37,7 @@ class DemoPerson:
     therapy: str
     time_zone: str
     attribution: str
+    virtual_drugs: tuple[VirtualDrug, ...] = ()
 
     @property
     def person_id(self) -> str:
@@ -159,6 +171,12 @@ class Records:
             attribution=demo.attribution,
         )
         self._take_over(viewer, person, imported)
+        virtual = [_virtual_event(drug, imported.readings[0]) for drug in demo.virtual_drugs]
+        self.ingest(viewer.with_purpose(Purpose.IMPORT), person.person_id, (), virtual)
+
+    def drug_events(self, viewer: Viewer, person_id: str, start_min: float, end_min: float) -> tuple[Event, ...]:
+        """Drugs taken in a stretch of the record, by time."""
+        return self._store.events(viewer, person_id, instant_of(start_min), instant_of(end_min), EventKind.DRUG)
 
     def _take_over(self, viewer: Viewer, person: Person, imported: Imported) -> ImportOutcome:
         importing = viewer.with_purpose(Purpose.IMPORT)
@@ -166,6 +184,28 @@ class Records:
         added = self.ingest(importing, person.person_id, imported.readings, imported.events)
         self._store.save_import(importing, person.person_id, imported.report)
         return ImportOutcome(person=person, report=imported.report, added=added)
+
+
+def drug_event(
+    name: str, amount_mg: float, repeats_h: float | None, time_min: float, offset_min: int, source: str
+) -> Event:
+    """A drug taken at a time [min since 1970 UTC], once or from then on."""
+    repeats = {} if repeats_h is None else {REPEATS_H: repeats_h}
+    return Event(
+        instant=instant_of(time_min),
+        local=f"{instant_of(time_min + offset_min):%Y-%m-%d %H:%M}",
+        offset_min=offset_min,
+        source=source,
+        kind=EventKind.DRUG,
+        amount=amount_mg,
+        details={DRUG_NAME: name, **repeats},
+    )
+
+
+def _virtual_event(drug: VirtualDrug, first: GlucoseReading) -> Event:
+    local_min = minutes_of(first.instant) + first.offset_min
+    taken_min = local_min - local_min % 1440.0 + 60.0 * drug.local_hour - first.offset_min
+    return drug_event(drug.name, drug.amount_mg, drug.repeats_h, taken_min, first.offset_min, VIRTUAL_SOURCE)
 
 
 def _id_of(imported: Imported) -> str:

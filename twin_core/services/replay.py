@@ -11,17 +11,22 @@ import numpy as np
 
 from twin_core.domain.access import Viewer
 from twin_core.domain.errors import BadInput, OutOfRange
-from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS
+from twin_core.domain.forecasts import HORIZONS_MIN
 from twin_core.domain.history import BasalRate, FloatArray, History, Therapy, instant_of, minutes_of
 from twin_core.forecast.features import held_glucose
-from twin_core.forecast.forecaster import Forecaster
 from twin_core.forecast.targets import observed
 from twin_core.inference.retelling import CannotRetell, ToldDay, retold, told_day
+from twin_core.services.frozen_forecasts import (
+    WATCH_STEP_MIN,
+    WATCHED_HORIZONS_MIN,
+    Scored,
+    WatchedHorizon,
+    watched_horizon,
+)
+from twin_core.services.personal_forecaster import PersonalForecasters
 from twin_core.services.records import Records
 from twin_core.services.twins import Twins
 
-ORIGIN_EVERY_MIN = 15.0
-SCORED_HORIZONS_MIN = (30.0, 60.0, 120.0)
 _BEFORE_MIN = 2880.0
 _KEPT_DAYS = 4
 
@@ -62,18 +67,6 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DayScore:
-    """How the frozen forecasts of one day did at one horizon; None where nothing could be scored."""
-
-    horizon_min: float
-    count: int
-    rmse_mg_dl: float | None
-    persistence_rmse_mg_dl: float | None
-    inside_50_percent: float | None
-    inside_90_percent: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class ReplayedDay:
     """A day as it was forecast and as it happened.
 
@@ -85,6 +78,8 @@ class ReplayedDay:
         Shape `(n_origins,)`: every 15 min of the day.
     quantiles_mg_dl
         Shape `(n_origins, n_horizons, n_levels)`: each made from what was known at its origin; NaN where withheld.
+    scores
+        How they did, 30, 60 and 120 min ahead; a horizon without anything to score is left out.
     """
 
     day: date
@@ -93,7 +88,7 @@ class ReplayedDay:
     history: History
     origins_min: FloatArray
     quantiles_mg_dl: FloatArray
-    scores: tuple[DayScore, ...]
+    scores: tuple[WatchedHorizon, ...]
     model_version: str
 
 
@@ -135,10 +130,10 @@ class RetoldDay:
 class Replay:
     """Past days of a person."""
 
-    def __init__(self, records: Records, twins: Twins, forecaster: Forecaster) -> None:
+    def __init__(self, records: Records, twins: Twins, forecasters: PersonalForecasters) -> None:
         self._records = records
         self._twins = twins
-        self._forecaster = forecaster
+        self._forecasters = forecasters
         self._lock = threading.Lock()
         self._told: dict[str, ToldDay | CannotRetell] = {}
 
@@ -155,8 +150,9 @@ class Replay:
         """A local day with the forecasts that were, or would have been, made in it."""
         start_min, end_min = self._bounds(viewer, person_id, day)
         history = self._records.history(viewer, person_id, start_min - _BEFORE_MIN, end_min + HORIZONS_MIN[-1])
-        origins = np.arange(start_min, end_min, ORIGIN_EVERY_MIN)
-        quantiles = self._forecaster.predict_many(history, origins)
+        origins = np.arange(start_min, end_min, WATCH_STEP_MIN)
+        forecaster = self._forecasters.current(viewer, person_id)
+        quantiles = forecaster.predict_many(history, origins)
         return ReplayedDay(
             day=day,
             start_min=start_min,
@@ -165,7 +161,7 @@ class Replay:
             origins_min=origins,
             quantiles_mg_dl=quantiles,
             scores=_scores(history, origins, quantiles),
-            model_version=self._forecaster.model_version,
+            model_version=forecaster.model_version,
         )
 
     def retell(self, viewer: Viewer, person_id: str, day: date, change: Change) -> RetoldDay | CannotRetell:
@@ -217,40 +213,15 @@ class Replay:
         return ZoneInfo(self._records.person(viewer, person_id).time_zone)
 
 
-def _scores(history: History, origins: FloatArray, quantiles: FloatArray) -> tuple[DayScore, ...]:
-    readings = observed(history, origins)
-    now, _ = held_glucose(history, origins)
-    return tuple(_score(h, readings, quantiles, now) for h in SCORED_HORIZONS_MIN)
-
-
-def _score(horizon_min: float, readings: FloatArray, quantiles: FloatArray, now: FloatArray) -> DayScore:
-    place = HORIZONS_MIN.index(horizon_min)
-    reading, made = readings[:, place], quantiles[:, place]
-    scored = np.isfinite(reading) & np.isfinite(made[:, 0]) & np.isfinite(now)
-    if not scored.any():
-        return DayScore(
-            horizon_min=horizon_min,
-            count=0,
-            rmse_mg_dl=None,
-            persistence_rmse_mg_dl=None,
-            inside_50_percent=None,
-            inside_90_percent=None,
-        )
-    reading, made, now = reading[scored], made[scored], now[scored]
-    median = made[:, QUANTILE_LEVELS.index(0.50)]
-    return DayScore(
-        horizon_min=horizon_min,
-        count=int(scored.sum()),
-        rmse_mg_dl=float(np.sqrt(np.mean((median - reading) ** 2))),
-        persistence_rmse_mg_dl=float(np.sqrt(np.mean((now - reading) ** 2))),
-        inside_50_percent=_inside(reading, made, 0.25, 0.75),
-        inside_90_percent=_inside(reading, made, 0.05, 0.95),
+def _scores(history: History, origins: FloatArray, quantiles: FloatArray) -> tuple[WatchedHorizon, ...]:
+    rows = Scored(
+        origins_min=origins,
+        now_mg_dl=held_glucose(history, origins)[0],
+        observed_mg_dl=observed(history, origins),
+        quantiles_mg_dl=quantiles,
     )
-
-
-def _inside(reading: FloatArray, made: FloatArray, low: float, high: float) -> float:
-    below, above = made[:, QUANTILE_LEVELS.index(low)], made[:, QUANTILE_LEVELS.index(high)]
-    return float(100.0 * np.mean((reading >= below) & (reading <= above)))
+    found = (watched_horizon(rows, horizon) for horizon in WATCHED_HORIZONS_MIN)
+    return tuple(each for each in found if each is not None)
 
 
 def _changed(told: ToldDay, change: Change) -> Therapy:

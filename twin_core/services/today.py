@@ -11,8 +11,8 @@ from twin_core.domain.history import FloatArray, History, Therapy
 from twin_core.domain.people import Person
 from twin_core.domain.ports import ResultCache
 from twin_core.forecast.features import carbs_remaining, insulin_remaining
-from twin_core.forecast.forecaster import Forecaster
 from twin_core.services.live import Live
+from twin_core.services.personal_forecaster import PersonalForecasters
 from twin_core.services.records import Records
 from twin_core.services.twins import Twins
 
@@ -68,21 +68,24 @@ class Today:
 class TodayViews:
     """Builds `Today` once for each state of a person, whoever asks."""
 
-    def __init__(self, records: Records, live: Live, twins: Twins, forecaster: Forecaster, cache: ResultCache) -> None:
+    def __init__(
+        self, records: Records, live: Live, twins: Twins, forecasters: PersonalForecasters, cache: ResultCache
+    ) -> None:
         self._records = records
         self._live = live
         self._twins = twins
-        self._forecaster = forecaster
+        self._forecasters = forecasters
         self._cache = cache
         self._lock = threading.Lock()
         self._made: dict[str, Today] = {}
 
     def token(self, viewer: Viewer, person_id: str) -> str:
-        """What the browser compares: the record's version, the person's minute, the twin, and the playback."""
+        """What the browser compares: the record's version, the minute, the models in use, the playback."""
         minute = int(self._live.now_min(viewer, person_id))
         twin = self._twins.version(viewer, person_id)
+        forecaster = self._forecasters.version(viewer, person_id)
         speed = self._live.speed(person_id)
-        return f"{person_id}:{self._records.version(viewer, person_id)}:{minute}:{twin}:{speed}"
+        return f"{person_id}:{self._records.version(viewer, person_id)}:{minute}:{twin}:{forecaster}:{speed}"
 
     def of(self, viewer: Viewer, person_id: str) -> Today:
         """The person's present."""
@@ -105,7 +108,7 @@ class TodayViews:
             token=token,
             now_min=now_min,
             history=history,
-            forecast=self._forecaster.forecast(history, now_min),
+            forecast=self._forecasters.current(viewer, person_id).forecast(history, now_min),
             coverage=self._coverage(viewer, person_id, now_min),
             insulin=self._twins.plasma_insulin(viewer, person_id, history.therapy, now_min),
             iob_u=insulin_on_board(history.therapy, now_min),
@@ -119,7 +122,8 @@ class TodayViews:
     def _coverage(self, viewer: Viewer, person_id: str, now_min: float) -> BandCoverage | None:
         """Looked back once every 6 h of the person's time: it costs as much as a thousand forecasts."""
         until_min = now_min - now_min % _COVERAGE_REFRESH_MIN
-        key = f"coverage:{person_id}:{until_min:.0f}:{self._forecaster.model_version}"
+        version = self._forecasters.current(viewer, person_id).model_version
+        key = f"coverage:{person_id}:{until_min:.0f}:{version}"
         kept = self._cache.get(key)
         if kept is None:
             kept = self._look_back(viewer, person_id, until_min)
@@ -129,7 +133,8 @@ class TodayViews:
     def _look_back(self, viewer: Viewer, person_id: str, until_min: float) -> dict[str, float]:
         start_min = until_min - COVERAGE_DAYS * 1440.0 - LOOK_BACK_MIN
         history = self._records.history(viewer, person_id, start_min, until_min)
-        found = self._forecaster.coverage(history, until_min, COVERAGE_DAYS).at(COVERAGE_HORIZON_MIN)
+        forecaster = self._forecasters.current(viewer, person_id)
+        found = forecaster.coverage(history, until_min, COVERAGE_DAYS).at(COVERAGE_HORIZON_MIN)
         if found.count < LEAST_COVERAGE_COUNT or found.inside_50 is None or found.inside_90 is None:
             return {}
         seen_days = min(COVERAGE_DAYS, (until_min - float(history.cgm_time_min[0])) / 1440.0)

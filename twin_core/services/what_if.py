@@ -13,9 +13,9 @@ from twin_core.domain.errors import OutOfRange
 from twin_core.domain.forecasts import QUANTILE_LEVELS, Forecast, ForecastStatus
 from twin_core.domain.history import BasalRate, Bolus, Exercise, FloatArray, History, Meal, Therapy
 from twin_core.domain.people import Person
-from twin_core.forecast.forecaster import Forecaster
 from twin_core.inference.state import as_batch, current_state
 from twin_core.inference.twin import FittedTwin, TwinKind
+from twin_core.inference.weights import evidence_shares
 from twin_core.services.hybrid import (
     HORIZON_MIN,
     LONG_HORIZON_MIN,
@@ -29,6 +29,7 @@ from twin_core.services.hybrid import (
 )
 from twin_core.services.live import Live
 from twin_core.services.outcomes import Outcome, clipped, outcomes_of
+from twin_core.services.personal_forecaster import PersonalForecasters
 from twin_core.services.records import Records
 from twin_core.services.second_structure import SecondStructure
 from twin_core.services.twins import Twins
@@ -162,11 +163,15 @@ class SecondAnswer:
         Shape `(n_horizons,)`: its central curve with the plan.
     fitted
         Whether it is fitted to the same days as the twin; else it knows the published averages only.
+    share
+        How much the readings of those days speak for it rather than for the twin's structure, 0 to 1
+        (`inference.weights`); None where that is not known.
     """
 
     title: str
     fitted: bool
     median_mg_dl: FloatArray
+    share: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +253,7 @@ class _Present:
     without_mg_dl: FloatArray
     second: Bodies
     second_fitted: bool
+    second_share: float | None
     second_without_mg_dl: FloatArray
 
     def with_plan(self, plan: Plan) -> Therapy:
@@ -259,22 +265,23 @@ class WhatIf:
     """Answers plans for a person's present."""
 
     def __init__(
-        self, records: Records, live: Live, twins: Twins, forecaster: Forecaster, second: SecondStructure
+        self, records: Records, live: Live, twins: Twins, forecasters: PersonalForecasters, second: SecondStructure
     ) -> None:
         self._records = records
         self._live = live
         self._twins = twins
-        self._forecaster = forecaster
+        self._forecasters = forecasters
         self._second = second
         self._lock = threading.Lock()
         self._presents: dict[str, _Present] = {}
 
     def token(self, viewer: Viewer, person_id: str, now_min: float | None = None) -> str:
-        """What the browser compares: the record's version, the person's minute, and the twins in use."""
+        """What the browser compares: the record's version, the person's minute, and the models in use."""
         minute = self._minute(viewer, person_id) if now_min is None else now_min
         twin = self._twins.version(viewer, person_id)
         second = self._second.version(viewer, person_id)
-        return f"{person_id}:{self._records.version(viewer, person_id)}:{minute:.0f}:{twin}:{second}"
+        forecaster = self._forecasters.version(viewer, person_id)
+        return f"{person_id}:{self._records.version(viewer, person_id)}:{minute:.0f}:{twin}:{second}:{forecaster}"
 
     def answer(
         self,
@@ -319,11 +326,13 @@ class WhatIf:
 
     def _made(self, viewer: Viewer, person_id: str, now_min: float, token: str) -> _Present:
         history = self._records.history(viewer, person_id, now_min - _LOOK_BACK_MIN, now_min + 1.0)
-        baseline = self._forecaster.forecast(history, now_min)
+        forecaster = self._forecasters.current(viewer, person_id)
+        baseline = forecaster.forecast(history, now_min)
         twin, second = self._twins.current(viewer, person_id), self._second.current(viewer, person_id)
         therapy = acting(history.therapy, now_min, LONG_HORIZON_MIN)
         bodies, other = bodies_of(twin, history, now_min), _one_body(second, history, now_min)
         known = baseline.status is ForecastStatus.OK
+        shares = evidence_shares((twin, second))
         return _Present(
             person=self._records.person(viewer, person_id),
             token=token,
@@ -333,10 +342,11 @@ class WhatIf:
             twin=twin,
             therapy=therapy,
             bodies=bodies,
-            paths_mg_dl=clipped(self._forecaster.paths(baseline, N_DRAWS)) if known else np.empty((0, 0)),
+            paths_mg_dl=clipped(forecaster.paths(baseline, N_DRAWS)) if known else np.empty((0, 0)),
             without_mg_dl=bodies.courses(therapy, LONG_HORIZON_MIN),
             second=other,
             second_fitted=second is not None and second.kind is TwinKind.FITTED,
+            second_share=None if shares is None else float(shares[1]),
             second_without_mg_dl=np.empty(0)
             if other is None
             else other.probable_courses((therapy,), LONG_HORIZON_MIN)[0],
@@ -429,7 +439,12 @@ def _second_answer(present: _Present, plan: Plan, view: View) -> SecondAnswer:
     course = present.second.probable_courses((present.with_plan(plan),), view.horizon_min)[0]
     if view is View.FORECAST:
         course = present.baseline.median_mg_dl + course - present.second_without_mg_dl[: _steps(view)]
-    return SecondAnswer(title=present.second.model.title, fitted=present.second_fitted, median_mg_dl=clipped(course))
+    return SecondAnswer(
+        title=present.second.model.title,
+        fitted=present.second_fitted,
+        median_mg_dl=clipped(course),
+        share=present.second_share,
+    )
 
 
 def _with_plan(without: Therapy, plan: Plan, now_min: float, own_basal_u_h: float) -> Therapy:

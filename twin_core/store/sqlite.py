@@ -1,4 +1,4 @@
-"""The store in one SQLite file: people, records, import reports, twins, saved scenarios, display preferences.
+"""The store in one SQLite file: people, records, import reports, twins, forecasters, saved plans, display preferences.
 
 Durability: write-ahead log with `synchronous=FULL`, so that what an append returned for survives a killed
 process and a power cut. Writers take the write lock at once (`BEGIN IMMEDIATE`) and wait for each other up to
@@ -13,7 +13,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, delete, event, func, inspect, select, update
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Table,
+    create_engine,
+    delete,
+    event,
+    func,
+    inspect,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError, DisconnectionError
 
@@ -21,8 +35,8 @@ from twin_core.domain.access import Viewer
 from twin_core.domain.errors import BadFile, UnknownName
 from twin_core.domain.imports import ImportReport
 from twin_core.domain.people import Person
-from twin_core.domain.ports import Appended, SavedScenario, TwinVersion
-from twin_core.domain.records import Event, GlucoseReading
+from twin_core.domain.ports import Appended, ForecasterVersion, SavedScenario, TwinVersion
+from twin_core.domain.records import Event, EventKind, GlucoseReading
 from twin_core.security.access import Action, require
 from twin_core.store import tables as db
 
@@ -92,7 +106,7 @@ class SqliteStore:
         return db.person_of(row)
 
     def remove_person(self, viewer: Viewer, person_id: str) -> None:
-        """Remove a person with all records, reports, twins and scenarios."""
+        """Remove a person with all records, reports, twins, forecasters and scenarios."""
         require(viewer, Action.REMOVE_PERSON)
         with self._writing.begin() as connection:
             _require_person(connection, person_id)
@@ -122,10 +136,13 @@ class SqliteStore:
         require(viewer, Action.READ_RECORD)
         return tuple(map(db.reading_of, self._between(db.readings, person_id, start, end)))
 
-    def events(self, viewer: Viewer, person_id: str, start: datetime, end: datetime) -> tuple[Event, ...]:
-        """Events with `start <= instant < end`, by time."""
+    def events(
+        self, viewer: Viewer, person_id: str, start: datetime, end: datetime, kind: EventKind | None = None
+    ) -> tuple[Event, ...]:
+        """Events with `start <= instant < end`, by time; of one kind if it is given."""
         require(viewer, Action.READ_RECORD)
-        return tuple(map(db.event_of, self._between(db.events, person_id, start, end)))
+        of_kind = () if kind is None else (db.events.c.kind == kind.value,)
+        return tuple(map(db.event_of, self._between(db.events, person_id, start, end, *of_kind)))
 
     def span(self, viewer: Viewer, person_id: str) -> tuple[datetime, datetime] | None:
         """Instants of the first and last reading, or None when there is none."""
@@ -163,8 +180,40 @@ class SqliteStore:
     def save_twin(self, viewer: Viewer, person_id: str, data_hash: str, payload: Mapping[str, Any]) -> TwinVersion:
         """Keep a newly fitted twin as the next version."""
         require(viewer, Action.WRITE_TWIN)
+        return db.twin_of(self._save_version(db.twins, person_id, data_hash, payload))
+
+    def latest_twin(self, viewer: Viewer, person_id: str) -> TwinVersion | None:
+        """The newest twin, or None."""
+        require(viewer, Action.READ_TWIN)
+        row = self._latest_version(db.twins, person_id)
+        return None if row is None else db.twin_of(row)
+
+    def twins(self, viewer: Viewer, person_id: str) -> tuple[TwinVersion, ...]:
+        """All twins of a person, oldest first."""
+        require(viewer, Action.READ_TWIN)
+        return tuple(map(db.twin_of, self._versions(db.twins, person_id)))
+
+    def save_forecaster(
+        self, viewer: Viewer, person_id: str, data_hash: str, payload: Mapping[str, Any]
+    ) -> ForecasterVersion:
+        """Keep a person's forecaster as the next version."""
+        require(viewer, Action.WRITE_TWIN)
+        return db.forecaster_of(self._save_version(db.forecasters, person_id, data_hash, payload))
+
+    def latest_forecaster(self, viewer: Viewer, person_id: str) -> ForecasterVersion | None:
+        """The newest forecaster, or None."""
+        require(viewer, Action.READ_TWIN)
+        row = self._latest_version(db.forecasters, person_id)
+        return None if row is None else db.forecaster_of(row)
+
+    def forecasters(self, viewer: Viewer, person_id: str) -> tuple[ForecasterVersion, ...]:
+        """All forecasters of a person, oldest first."""
+        require(viewer, Action.READ_TWIN)
+        return tuple(map(db.forecaster_of, self._versions(db.forecasters, person_id)))
+
+    def _save_version(self, table: Table, person_id: str, data_hash: str, payload: Mapping[str, Any]) -> Row[Any]:
         text = db.to_json(dict(payload))
-        last = select(func.coalesce(func.max(db.twins.c.version), 0)).where(db.twins.c.person_id == person_id)
+        last = select(func.coalesce(func.max(table.c.version), 0)).where(table.c.person_id == person_id)
         with self._writing.begin() as connection:
             _require_person(connection, person_id)
             values = {
@@ -174,25 +223,19 @@ class SqliteStore:
                 "data_hash": data_hash,
                 "payload": text,
             }
-            return db.twin_of(connection.execute(insert(db.twins).values(values).returning(*db.twins.c)).one())
+            return connection.execute(insert(table).values(values).returning(*table.c)).one()
 
-    def latest_twin(self, viewer: Viewer, person_id: str) -> TwinVersion | None:
-        """The newest twin, or None."""
-        require(viewer, Action.READ_TWIN)
-        of_person = select(db.twins).where(db.twins.c.person_id == person_id)
+    def _latest_version(self, table: Table, person_id: str) -> Row[Any] | None:
+        of_person = select(table).where(table.c.person_id == person_id)
         with self._engine.begin() as connection:
             _require_person(connection, person_id)
-            row = connection.execute(of_person.order_by(db.twins.c.version.desc()).limit(1)).one_or_none()
-        return None if row is None else db.twin_of(row)
+            return connection.execute(of_person.order_by(table.c.version.desc()).limit(1)).one_or_none()
 
-    def twins(self, viewer: Viewer, person_id: str) -> tuple[TwinVersion, ...]:
-        """All twins of a person, oldest first."""
-        require(viewer, Action.READ_TWIN)
-        of_person = select(db.twins).where(db.twins.c.person_id == person_id).order_by(db.twins.c.version)
+    def _versions(self, table: Table, person_id: str) -> Sequence[Row[Any]]:
+        of_person = select(table).where(table.c.person_id == person_id).order_by(table.c.version)
         with self._engine.begin() as connection:
             _require_person(connection, person_id)
-            rows = connection.execute(of_person).all()
-        return tuple(map(db.twin_of, rows))
+            return connection.execute(of_person).all()
 
     def save_scenario(self, viewer: Viewer, scenario: SavedScenario) -> None:
         """Keep a plan; one of the same name is replaced, and its id is gone."""
@@ -236,8 +279,10 @@ class SqliteStore:
         with self._writing.begin() as connection:
             connection.execute(kept.on_conflict_do_update(set_={"value": kept.excluded.value}))
 
-    def _between(self, table: Table, person_id: str, start: datetime, end: datetime) -> Sequence[Any]:
-        of_person = select(table).where(table.c.person_id == person_id)
+    def _between(
+        self, table: Table, person_id: str, start: datetime, end: datetime, *conditions: ColumnElement[bool]
+    ) -> Sequence[Any]:
+        of_person = select(table).where(table.c.person_id == person_id, *conditions)
         # A bound between two whole seconds excludes the second before it.
         between = of_person.where(table.c.instant >= _first_second(start), table.c.instant < _first_second(end))
         with self._engine.begin() as connection:

@@ -16,13 +16,13 @@ from sqlalchemy import Column, Float, ForeignKey, Integer, MetaData, Row, Table,
 from twin_core.domain.errors import BadInput
 from twin_core.domain.imports import FileReport, ImportReport, Reason, RejectedRow
 from twin_core.domain.people import Person, RecordKind
-from twin_core.domain.ports import SavedScenario, TwinVersion
-from twin_core.domain.records import Event, EventKind, GlucoseReading, Quality
+from twin_core.domain.ports import ForecasterVersion, SavedScenario, TwinVersion
+from twin_core.domain.records import DRUG_NAME, Event, EventKind, GlucoseReading, Quality
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Kept in `PRAGMA user_version`; raise it with any change of a table."""
 
-GROWN_FROM = (1,)
+GROWN_FROM = (1, 2)
 """Versions that differ from this one by missing tables only, so that a file of theirs just gets them."""
 
 TABLES = MetaData()
@@ -87,15 +87,23 @@ imports = Table(
     Column("report", Text, nullable=False),
 )
 
-twins = Table(
-    "twins",
-    TABLES,
-    _person_key(),
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("created", Text, nullable=False),
-    Column("data_hash", Text, nullable=False),
-    Column("payload", Text, nullable=False),
-)
+
+def _versions(name: str) -> Table:
+    """A table of versions of something made for a person."""
+    return Table(
+        name,
+        TABLES,
+        _person_key(),
+        Column("version", Integer, primary_key=True, autoincrement=False),
+        Column("created", Text, nullable=False),
+        Column("data_hash", Text, nullable=False),
+        Column("payload", Text, nullable=False),
+    )
+
+
+twins = _versions("twins")
+
+forecasters = _versions("forecasters")
 
 scenarios = Table(
     "scenarios",
@@ -201,13 +209,22 @@ def event_of(row: Row[Any]) -> Event:
 
 def twin_of(row: Row[Any]) -> TwinVersion:
     """A twin of a row of `twins`."""
-    return TwinVersion(
-        person_id=row.person_id,
-        version=row.version,
-        created=datetime.fromisoformat(row.created),
-        data_hash=row.data_hash,
-        payload=json.loads(row.payload),
-    )
+    return TwinVersion(**_version_of(row))
+
+
+def forecaster_of(row: Row[Any]) -> ForecasterVersion:
+    """A forecaster of a row of `forecasters`."""
+    return ForecasterVersion(**_version_of(row))
+
+
+def _version_of(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "person_id": row.person_id,
+        "version": row.version,
+        "created": datetime.fromisoformat(row.created),
+        "data_hash": row.data_hash,
+        "payload": json.loads(row.payload),
+    }
 
 
 def row_of_scenario(scenario: SavedScenario) -> dict[str, Any]:
@@ -261,6 +278,8 @@ def _apart(event: Event) -> str:
             return f"{float(event.amount)!r} {event.details.get('meal_tag', '')}"
         case EventKind.ACTIVITY:
             return str(event.details.get("activity_type", ""))
+        case EventKind.DRUG:
+            return str(event.details.get(DRUG_NAME, ""))
         case EventKind.BASAL_RATE | EventKind.LONG_ACTING:
             return ""
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from twin_core.domain.history import BasalRate, Bolus, History, Meal, Therapy
-from twin_core.inference.error_model import ErrorModel
+from twin_core.inference.error_model import ErrorModel, Whitening
 from twin_core.inference.experiments import Experiment, Known, experiments_of, sentences
 from twin_core.inference.map_fit import Problem, posterior_of, problem_of
 from twin_core.inference.structures import structure_named
@@ -32,7 +32,7 @@ def known(covariance_factor: float = 1.0) -> Known:
         structure=UVA,
         z=np.zeros(N),
         covariance=covariance_factor * np.eye(N),
-        error=ErrorModel(sd_mg_dl=10.0, correlation=0.85),
+        error=ErrorModel(sd_mg_dl=10.0),
         body_weight_kg=80.0,
         basal_u_h=1.1,
     )
@@ -75,7 +75,7 @@ def _had(therapy: Therapy) -> float:
     """The narrowing of one answer by the day that ends at 1440, from the prior, by the fit's own Jacobian."""
     problem = _problem(therapy, 1440.0)
     z = np.zeros(N + problem.days[0].n_local)
-    W = ErrorModel(sd_mg_dl=10.0, correlation=0.85).whitened(problem.gaps_min, problem.jacobian(z))
+    W = Whitening.of(ErrorModel(sd_mg_dl=10.0), problem.gaps_min)(problem.jacobian(z))
     covariance = np.linalg.inv(W.T @ W + np.eye(len(z)))[:N, :N]
     gradients = _gradients()
     after, before = (np.sqrt(np.einsum("ij,jk,ik->i", gradients, C, gradients)) for C in (covariance, np.eye(N)))

@@ -69,3 +69,68 @@ def test_mean_per_person_gives_a_short_record_the_weight_of_a_long_one():
 def test_mean_per_person_leaves_out_a_person_without_readings():
     persons, observed = np.array(["a", "b"]), np.array([0.0, np.nan])
     assert scores.mean_per_person(scores.mae, persons, observed, np.array([2.0, 9.0])) == 2.0
+
+
+LEVELS = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
+NORMAL_POINTS = np.array([-1.6448536, -1.2815516, -0.6744898, 0.0, 0.6744898, 1.2815516, 1.6448536])
+
+
+def normal_quantiles(rows: int, spread: float = 30.0) -> np.ndarray:
+    return np.tile(150.0 + spread * NORMAL_POINTS, (rows, 1))
+
+
+def test_crps_of_a_certain_forecast_is_its_absolute_error():
+    certain = np.repeat(np.array([[110.0], [180.0], [1.0], [50.0]]), len(LEVELS), axis=1)
+    assert scores.crps(OBSERVED, certain, LEVELS) == pytest.approx(10.0)
+
+
+def test_crps_of_a_normal_forecast_is_near_its_closed_form():
+    """Gneiting & Raftery 2007, equation (21): the expected score of N(0, s) against itself is s / sqrt(pi)."""
+    draws = np.random.default_rng(2).normal(150.0, 30.0, 40_000)
+    assert scores.crps(draws, normal_quantiles(draws.size), LEVELS) == pytest.approx(30.0 / np.sqrt(np.pi), rel=0.03)
+
+
+def test_crps_is_worse_for_bands_that_are_too_narrow_or_too_wide():
+    draws = np.random.default_rng(3).normal(150.0, 30.0, 20_000)
+    right, narrow, wide = (scores.crps(draws, normal_quantiles(draws.size, s), LEVELS) for s in (30.0, 10.0, 90.0))
+    assert right < min(narrow, wide)
+
+
+def test_pit_is_flat_for_a_calibrated_forecast_and_bulges_at_the_ends_for_a_sure_one():
+    draws = np.random.default_rng(4).normal(150.0, 30.0, 40_000)
+    expected = scores.expected_pit_shares(LEVELS)
+    assert expected == pytest.approx([0.05, 0.05, 0.15, 0.25, 0.25, 0.15, 0.05, 0.05])
+    assert scores.pit_shares(draws, normal_quantiles(draws.size), LEVELS) == pytest.approx(expected, abs=0.01)
+    sure = scores.pit_shares(draws, normal_quantiles(draws.size, 10.0), LEVELS)
+    assert sure[0] > 4 * expected[0]
+    assert sure[-1] > 4 * expected[-1]
+
+
+def test_pit_leaves_out_rows_without_a_reading_and_of_nothing_is_nan():
+    shares = scores.pit_shares(np.array([np.nan, 150.0]), normal_quantiles(2), LEVELS)
+    assert shares.sum() == 1.0
+    assert shares[3] == 1.0
+    assert np.isnan(scores.pit_shares(np.array([np.nan]), normal_quantiles(1), LEVELS)).all()
+
+
+def test_ranges_meet_at_70_and_180_with_both_in_the_target():
+    observed = np.array([69.0, 70.0, 180.0, 181.0])
+    biases = scores.by_range(scores.bias, observed, observed + np.array([1.0, 2.0, 4.0, 8.0]))
+    assert biases == {"below 70": 1.0, "70 to 180": 3.0, "above 180": 8.0}
+
+
+def test_least_coverage_names_the_person_whom_the_interval_serves_worst():
+    persons = np.array(["a", "a", "b", "b", "c"])
+    observed = np.array([100.0, 100.0, 100.0, 300.0, np.nan])
+    low, high = np.full(5, 90.0), np.full(5, 110.0)
+    assert scores.least_coverage(persons, observed, low, high) == ("b", 0.5)
+    assert np.isnan(scores.least_coverage(persons[4:], observed[4:], low[4:], high[4:])[1])
+
+
+def test_persistence_lags_by_its_horizon_and_the_truth_not_at_all():
+    course = np.cumsum(np.random.default_rng(5).normal(size=600)) + 150.0
+    course[100:110] = np.nan
+    late = np.concatenate([np.full(6, np.nan), course[:-6]])
+    assert scores.time_lag_min(course, late, step_min=5.0, longest_min=60.0) == 30.0
+    assert scores.time_lag_min(course, course, step_min=5.0, longest_min=60.0) == 0.0
+    assert np.isnan(scores.time_lag_min(np.full(50, 100.0), np.full(50, 100.0), step_min=5.0, longest_min=30.0))

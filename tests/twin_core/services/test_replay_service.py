@@ -44,7 +44,7 @@ def test_frozen_forecasts_are_those_that_were_made_without_the_future(services: 
         cgm_time_min=replayed.history.cgm_time_min[known],
         cgm_mg_dl=replayed.history.cgm_mg_dl[known],
     )
-    made = services.replay._forecaster.forecast(history, now_min)
+    made = services.forecasters.current(services.viewer, PUMP).forecast(history, now_min)
     np.testing.assert_allclose(replayed.quantiles_mg_dl[origin], made.quantiles_mg_dl, atol=1e-3)
     assert replayed.quantiles_mg_dl.shape == (len(replayed.origins_min), len(HORIZONS_MIN), 7)
 

@@ -111,6 +111,9 @@ def test_an_unknown_person_is_named_by_every_method(store: SqliteStore) -> None:
         lambda: store.save_twin(OWNER, "nobody", "hash", {}),
         lambda: store.latest_twin(OWNER, "nobody"),
         lambda: store.twins(OWNER, "nobody"),
+        lambda: store.save_forecaster(OWNER, "nobody", "hash", {}),
+        lambda: store.latest_forecaster(OWNER, "nobody"),
+        lambda: store.forecasters(OWNER, "nobody"),
     ]
     for ask in asks:
         with pytest.raises(UnknownName, match="nobody"):
@@ -123,9 +126,10 @@ def test_removing_a_person_removes_everything_of_theirs_and_of_no_one_else(store
         store.append(OWNER, person_id, [reading(0)], [happening(EventKind.BOLUS, 2.0)])
         store.save_import(OWNER, person_id, ImportReport(source="s", files=()))
         store.save_twin(OWNER, person_id, "hash", {})
+        store.save_forecaster(OWNER, person_id, "hash", {})
     store.remove_person(OWNER, "p1")
     with sqlite3.connect(path) as connection:
-        for table in ("people", "readings", "events", "imports", "twins"):
+        for table in ("people", "readings", "events", "imports", "twins", "forecasters"):
             query = f"SELECT DISTINCT person_id FROM {table}"
             assert connection.execute(query).fetchall() == [("p2",)]
     connection.close()
@@ -148,6 +152,13 @@ def test_records_come_back_exactly_and_in_order_of_time(store: SqliteStore) -> N
     store.append(OWNER, "p1", [reading(10), low, reading(0)], [meal])
     assert store.readings(OWNER, "p1", *EVER) == (reading(0), low, reading(10))
     assert store.events(OWNER, "p1", *EVER) == (meal,)
+
+
+def test_events_of_one_kind_come_alone_and_two_drugs_of_one_minute_are_two(store: SqliteStore) -> None:
+    taken = [happening(EventKind.DRUG, 500.0, drug=name) for name in ("metformin", "paracetamol")]
+    store.append(OWNER, "p1", [], [happening(EventKind.CARBS, 40.0), *taken])
+    assert store.events(OWNER, "p1", *EVER, EventKind.DRUG) == tuple(taken)
+    assert len(store.events(OWNER, "p1", *EVER)) == 3
 
 
 def test_a_range_holds_its_start_and_not_its_end(store: SqliteStore) -> None:
@@ -253,6 +264,16 @@ def test_all_twins_of_one_person_are_listed_oldest_first(store: SqliteStore) -> 
     kept = tuple(store.save_twin(OWNER, "p1", f"hash {number}", {"number": number}) for number in range(12))
     assert store.twins(OWNER, "p1") == kept
     assert store.latest_twin(OWNER, "p1") == kept[-1]
+
+
+def test_forecasters_are_numbered_apart_from_twins_and_all_are_kept(store: SqliteStore) -> None:
+    assert store.latest_forecaster(OWNER, "p1") is None
+    store.save_twin(OWNER, "p1", "hash", {})
+    kept = tuple(store.save_forecaster(OWNER, "p1", f"hash {number}", {"kind": "intervals"}) for number in range(3))
+    assert [each.version for each in kept] == [1, 2, 3]
+    assert store.forecasters(OWNER, "p1") == kept
+    assert store.latest_forecaster(OWNER, "p1") == kept[-1]
+    assert len(store.twins(OWNER, "p1")) == 1
 
 
 def test_a_payload_that_is_no_json_is_refused(store: SqliteStore) -> None:

@@ -6,6 +6,7 @@ import pytest
 from twin_core.domain.drugs import Dose, Route, Structure
 from twin_core.domain.errors import BadInput, OutOfRange, UnknownName
 from twin_core.models.pk.compartments import area, concentration
+from twin_core.models.pk.curve import Curve
 from validation.pk_engine import TARGETS, errors
 
 
@@ -115,3 +116,18 @@ def test_no_area_is_given_across_the_begin_of_a_steady_state() -> None:
     with pytest.raises(BadInput, match="must not begin between 0 and 12 h"):
         area(Structure.ONE_COMPARTMENT, parameters, (dose,), 0.0, 12.0)
     assert area(Structure.ONE_COMPARTMENT, parameters, (dose,), 6.0, 18.0)[0] == pytest.approx(50.0)
+
+
+@pytest.mark.parametrize("structure", list(Structure))
+@pytest.mark.parametrize("route", [Route.ORAL, Route.IV_INFUSION])
+def test_many_people_on_an_even_grid_are_as_exact_as_each_dose_by_itself(structure: Structure, route: Route) -> None:
+    random, n = np.random.default_rng(1), 300
+    parameters = {name: 10.0 ** random.uniform(-1.0, 2.0, n) for name in structure.disposition}
+    parameters["k_a_h"] = 10.0 ** random.uniform(-1.5, 1.0, n)
+    parameters["k_a_h"][:50] = parameters["CL_L_h"][:50] / parameters["V1_L"][:50] * (1.0 + 1e-9)
+    duration = 1.0 if route is Route.IV_INFUSION else 0.0
+    dose = Dose(time_h=1.1, amount_mg=100.0, route=route, duration_h=duration, interval_h=12.0, additional=2)
+    times = np.linspace(0.0, 48.0, 97)
+    got, expected = concentration(structure, parameters, [dose], times), Curve(structure, [dose], times).at(parameters)
+    seen = expected > 1e-30
+    np.testing.assert_allclose(got[seen], expected[seen], rtol=1e-13)
