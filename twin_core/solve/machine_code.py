@@ -9,7 +9,6 @@ over patients and fills the processor's vector registers. No fast-math: compiled
 rounding only.
 """
 
-import os
 import re
 import sys
 from collections.abc import Callable
@@ -31,8 +30,7 @@ from twin_core.solve.compiled import LANES, NODES, SYMBOL, WEIGHTS, packed, work
 
 
 def main(name: str) -> None:
-    """Write the machine code of a model of the catalog to the standard output, giving way to whoever serves pages."""
-    os.nice(10)
+    """Write the machine code of a model of the catalog to the standard output."""
     models = {model.name: model for model in MODELS}
     if name not in models:
         raise UnknownName("model", name, models)
