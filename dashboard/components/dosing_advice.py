@@ -24,7 +24,7 @@ EXPOSURES = {Exposure.AUC24: "AUC over 24 h", Exposure.PEAK: "Peak", Exposure.TR
 
 def advice_cards(view: CaseView, advice: Advice) -> list[Any]:
     """All cards below the figure."""
-    return [_advice(view, advice), _maths(view)]
+    return [_advice(view, advice), *_grid(view, advice), *_weights(view), _maths(view)]
 
 
 def _advice(view: CaseView, advice: Advice) -> html.Section:
@@ -43,7 +43,8 @@ def _badges(view: CaseView, advice: Advice) -> html.Div:
     basis = "based on levels" if view.has_levels else "no level yet: the prior"
     badges = [html.Span(basis, className="chip")]
     if is_extrapolation(view):
-        badges.append(html.Span("extrapolation: unlike the study's people", className="chip chip-red"))
+        why = "a covariate outside the study" if view.covariate_notes else "unlike the study's people"
+        badges.append(html.Span(f"extrapolation: {why}", className="chip chip-red"))
     elif any("end of what the study covered" in warning for warning in advice.warnings):
         badges.append(html.Span("at the edge of the study", className="chip chip-amber"))
     sentences = [html.P(warning, className="small") for warning in advice.warnings]
@@ -64,7 +65,7 @@ def _chosen(view: CaseView, advice: Advice) -> list[Any]:
         return shown
     return [
         metric("In the target", _percent(advice.chosen.in_target), target_words(drug)),
-        metric("Too much", _percent(advice.chosen.risk_index), "probability of more than the target"),
+        metric("Risk index", _percent(advice.chosen.risk_index), "probability of more than the target"),
         *shown,
     ]
 
@@ -101,15 +102,65 @@ def _ranked(view: CaseView, advice: Advice) -> list[Any]:
                 html.Button("Try", id={"type": TRY, "row": place}, className="button", n_clicks=0),
             )
         )
-    head = ("Regimen", "In target", "Too little", "Too much", exposure_unit(drug, drug.target.exposure), "")
-    caption = f"Best dose of each interval, most probable first; target: {target_words(drug)}"
+    head = ("Regimen", "In target", "Too little", "Risk index", exposure_unit(drug, drug.target.exposure), "")
+    caption = (
+        f"Best dose of each interval, most probable first; target: {target_words(drug)}; risk index: probability of "
+        "more than the target"
+    )
     return [figures_table(caption, (*head[:-1], "On the sliders"), rows)]
+
+
+def _grid(view: CaseView, advice: Advice) -> list[Any]:
+    """Probabilities over doses and intervals; darker is more probably in the target."""
+    if not advice.grid:
+        return []
+    intervals = sorted({each.candidate.interval_h for each in advice.grid})
+    rows: dict[float, list[Any]] = {}
+    for each in advice.grid:
+        rows.setdefault(each.candidate.amount_mg, []).append(_cell(each.in_target, each.risk_index))
+    caption = f"In the target / risk index, at steady state; target: {target_words(view.case.drug)}"
+    head = ("Dose", *(f"every {written(interval_h)} h" for interval_h in intervals))
+    table = figures_table(caption, head, [(f"{written(amount)} mg", *cells) for amount, cells in rows.items()])
+    return [card(html.H2("Probability over doses and intervals"), table, class_name="stack-tight")]
+
+
+def _cell(in_target: float, risk_index: float) -> html.Span:
+    share = round(100.0 * in_target)
+    shade = {"background": f"color-mix(in srgb, var(--target) {min(share, 60)}%, transparent)"}
+    return html.Span(f"{_percent(in_target)} / {_percent(risk_index)}", className="grid-cell", style=shade)
+
+
+def _weights(view: CaseView) -> list[Any]:
+    """How far each of several models is believed."""
+    if not view.weights:
+        return []
+    rows = [
+        (
+            each.title,
+            _percent(each.weight),
+            written(each.clearance_l_h),
+            written(each.phi),
+            each.note or "none",
+        )
+        for each in view.weights
+    ]
+    words = (
+        "The levels decide the weights: exp(−Φ/2) of each model."
+        if view.has_levels
+        else "No level yet: all models weigh the same."
+    )
+    table = figures_table(
+        "Models averaged in the band after the levels, the regimen that follows and all probabilities",
+        ("Model", "Weight", "Clearance, L/h", "Φ", "Covariates not as entered"),
+        rows,
+    )
+    return [card(html.H2("Models averaged"), html.P(words, className="small"), table, class_name="stack-tight")]
 
 
 def _sampling(view: CaseView, advice: Advice) -> list[Any]:
     sentences = []
     if advice.sample_h is not None:
-        since = advice.sample_h - view.case.given.times_h[-1]
+        since = advice.sample_h - view.dose_times_h[-1]
         sentences.append(
             f"The next level would tell most at {written(advice.sample_h)} h, {written(since)} h after the last dose: "
             f"it is expected to take away {100 * advice.sample_gain:.0f} % of the variance of the exposure."

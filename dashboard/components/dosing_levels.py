@@ -1,4 +1,7 @@
-"""The table of measured levels on `/dosing`."""
+"""The tables to type in on `/dosing`: measured levels, and further doses or changes of the regimen.
+
+Every id carries the drug it belongs to, so that an answer for one drug never reaches the form of another.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,40 +9,66 @@ from typing import Any
 from dash import dcc, html
 
 from dashboard.components.basics import aria
-from twin_core.services.dosing_case import LevelRow
+from twin_core.domain.drugs import Drug
+from twin_core.services.dosing_case import DoseRow, LevelRow
 
-TIME, LEVEL, NOTE, REMOVE = "dosing-level-time", "dosing-level-value", "dosing-level-note", "dosing-level-remove"
+CELL, NOTE, REMOVE = "dosing-level-cell", "dosing-level-note", "dosing-level-remove"
+DOSE_CELL, DOSE_NOTE, DOSE_REMOVE = "dosing-dose-cell", "dosing-dose-note", "dosing-dose-remove"
 MOST_ROWS = 12
 
 
-def level_rows(rows: Sequence[LevelRow], unit: str, notes: Sequence[str] = ()) -> list[Any]:
-    """Rows to type in; what is wrong with a row stands below it."""
-    said = [*notes, *("" for _ in rows)]
-    return [_row(place, row, unit, said[place]) for place, row in enumerate(rows)]
+def level_rows(rows: Sequence[LevelRow], drug: Drug) -> list[Any]:
+    """Rows of levels; what is wrong with a row stands below it."""
+    return [
+        _row(
+            drug,
+            place,
+            f"level {place + 1}",
+            (CELL, NOTE, REMOVE),
+            {
+                "time": (f"Level {place + 1}: time, h", row.time),
+                "level": (f"Level {place + 1}: {drug.level_unit}", row.level),
+            },
+        )
+        for place, row in enumerate(rows)
+    ]
 
 
-def _row(place: int, row: LevelRow, unit: str, note: str) -> html.Div:
-    remove = html.Button(
-        "×",
-        id={"type": REMOVE, "row": place},
-        className="button button-icon",
-        **aria(label=f"Remove level {place + 1}"),
-    )
+def dose_rows(rows: Sequence[DoseRow], drug: Drug) -> list[Any]:
+    """Rows of further doses; what is wrong with a row stands below it."""
+    return [
+        _row(
+            drug,
+            place,
+            f"further dose {place + 1}",
+            (DOSE_CELL, DOSE_NOTE, DOSE_REMOVE),
+            {
+                "time": (f"Dose {place + 1}: at, h", row.time),
+                "amount": ("mg", row.amount),
+                "interval": ("every, h", row.interval),
+                "count": ("doses", row.count),
+            },
+        )
+        for place, row in enumerate(rows)
+    ]
+
+
+def _row(drug: Drug, place: int, name: str, types: tuple[str, str, str], cells: dict[str, tuple[str, str]]) -> html.Div:
+    cell, note, remove = types
+    own = {"drug": drug.name, "row": place}
     return html.Div(
         [
-            _typed(f"Level {place + 1}: time, h", {"type": TIME, "row": place}, row.time),
-            _typed(unit, {"type": LEVEL, "row": place}, row.level),
-            remove,
-            html.Div(note, id={"type": NOTE, "row": place}, className="level-note", role="status"),
+            *(_typed(label, {"type": cell, **own, "column": key}, value) for key, (label, value) in cells.items()),
+            html.Button(
+                "×", id={"type": remove, **own}, className="button button-icon", **aria(label=f"Remove {name}")
+            ),
+            html.Div(id={"type": note, **own}, className="level-note", role="status"),
         ],
-        className="level-row",
+        className=f"level-row level-row-{len(cells)}",
     )
 
 
 def _typed(label: str, input_id: dict[str, Any], value: str) -> html.Label:
     return html.Label(
-        [
-            html.Span(label),
-            dcc.Input(id=input_id, type="text", value=value, debounce=True, autoComplete="off"),
-        ]
+        [html.Span(label), dcc.Input(id=input_id, type="text", value=value, debounce=True, autoComplete="off")]
     )

@@ -34,7 +34,7 @@ def concentration_figure(view: CaseView, screen: Screen) -> Figure:
         data += _band(times, own, "this person 50 %", drug, colours.accent, filled=True)
     data += _following(view, colours)
     data += _levels(view.residuals, drug, colours)
-    doses = [*view.case.given.times_h]
+    doses = [*view.dose_times_h]
     data.append(
         {
             "type": "scatter",
@@ -65,16 +65,25 @@ def paint_of(view: CaseView, largest_mg: float) -> Figure:
     drug = view.case.drug
     amounts, curves = view.following.nodes(largest_mg)
     scaled = curves[:, FOLLOWING_PERCENTILES, :] * drug.levels_per_mg_l
-    figure = [] if view.has_levels else [*_scalable(view)]
+    others = len(view.doses) > 1
+    figure = [] if view.has_levels or others else [*_scalable(view)]
     return {
         "given": view.case.given.amount_mg,
+        "next": view.case.following.amount_mg,
         "history": figure,
+        "due": [*view.dose_times_h, *_planned(view)],
         "following": {
             "names": FOLLOWING,
             "nodes": amounts.tolist(),
             "curves": [[_rounded(curve) for curve in node] for node in scaled],
         },
     }
+
+
+def _planned(view: CaseView) -> list[float]:
+    """Times [h] of the doses of the regimen that follows, as far as it is drawn."""
+    interval_h, end_h = view.case.following.interval_h, float(view.following.times_h[-1])
+    return np.arange(view.next_dose_h, end_h, interval_h).tolist()
 
 
 def _scalable(view: CaseView) -> list[Figure]:

@@ -2,15 +2,27 @@
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import floor, log10
 from typing import Any
 
 import dash_bootstrap_components as dbc
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash.exceptions import PreventUpdate
 
 from dashboard.components.basics import aria, card, figures_table, graph, legend, metric, notice, page_head, select
 from dashboard.components.dosing_advice import EXPOSURES, TRY, advice_cards, target_words
-from dashboard.components.dosing_levels import LEVEL, MOST_ROWS, NOTE, REMOVE, TIME, level_rows
+from dashboard.components.dosing_levels import (
+    CELL,
+    DOSE_CELL,
+    DOSE_NOTE,
+    DOSE_REMOVE,
+    MOST_ROWS,
+    NOTE,
+    REMOVE,
+    dose_rows,
+    level_rows,
+)
 from dashboard.figures.pk import concentration_figure, paint_of
 from dashboard.shell import Page, display_of
 from dashboard.theme.display import Display
@@ -18,11 +30,25 @@ from twin_core.domain.dosing import Candidate
 from twin_core.domain.drugs import Covariate, Dose, Drug, Exposure, Route, TargetBand
 from twin_core.domain.errors import BiotwinError
 from twin_core.services.application import Services
-from twin_core.services.dosing_case import Advice, Case, CaseView, LevelRow, advice_of, exposure_unit, view_of, written
+from twin_core.services.dosing_case import (
+    Advice,
+    Case,
+    CaseView,
+    DoseRow,
+    LevelRow,
+    advice_of,
+    exposure_unit,
+    view_of,
+    written,
+)
 from twin_core.services.dosing_report import best_of_each_interval, csv_of, pdf_of
 
 _CONTROL, _AMOUNT, _TEXT = "dosing-control", "dosing-amount", "dosing-text"
-_EMPTY = (LevelRow(time="", level=""),)
+_COVARIATE_NOTE = "dosing-covariate-note"
+_AVERAGE = "average"
+_STORES = ("dragged", "settled", "edited", "seen-drag", "seen-move", "now")
+_NO_LEVEL = LevelRow(time="", level="")
+_NO_DOSE = DoseRow(time="", amount="")
 _SHORT_NAMES = {
     "egfr_ml_min_1_73m2": "eGFR",
     "hemodialysis": "Haemodialysis",
@@ -46,7 +72,7 @@ def layout(services: Services, display: Display, _: str) -> html.Div:
     drug = drugs[0]
     return html.Div(
         [
-            *(dcc.Store(id=f"dosing-{name}") for name in ("dragged", "settled", "edited", "seen-drag", "seen-move")),
+            *(dcc.Store(id=f"dosing-{name}") for name in _STORES),
             dcc.Download(id="dosing-file"),
             page_head(
                 "Dosing", "What a regimen does, what levels tell of this person, and what the next dose would do."
@@ -55,7 +81,8 @@ def layout(services: Services, display: Display, _: str) -> html.Div:
                 [
                     card(
                         select("dosing-drug", "Drug", [(each.name, each.title) for each in drugs], drug.name),
-                        html.Div(_controls(drug), id="dosing-controls", className="stack"),
+                        _clock(),
+                        html.Div(_controls(services, drug), id="dosing-controls", className="stack"),
                         class_name="stack",
                     ),
                     html.Div(_results(services, drug, display), id="dosing-results", className="stack results"),
@@ -75,15 +102,20 @@ def register(app: Dash, services: Services) -> None:
     _register_dragging(app)
 
 
-_VALUES = (
-    State({"type": _CONTROL, "name": ALL}, "value"),
-    State({"type": _CONTROL, "name": ALL}, "id"),
-    State({"type": _AMOUNT, "name": ALL}, "value"),
-    State({"type": _AMOUNT, "name": ALL}, "id"),
-    State({"type": TIME, "row": ALL}, "value"),
-    State({"type": LEVEL, "row": ALL}, "value"),
-    State("dosing-drug", "value"),
-)
+def _shown(name: str, drug: Any = ALL) -> dict[str, Any]:
+    """The id of a part of the results: it names its drug, so that a late answer for another drug finds no place."""
+    return {"type": f"dosing-{name}", "drug": drug}
+
+
+def _part(kind: str) -> dict[str, Any]:
+    """All controls or cells of a kind."""
+    keys = {CELL: ("row", "column"), DOSE_CELL: ("row", "column"), NOTE: ("row",), DOSE_NOTE: ("row",)}
+    return {"type": kind, "drug": ALL} | dict.fromkeys(keys.get(kind, ("name",)), ALL)
+
+
+_KINDS = (_CONTROL, _AMOUNT, CELL, DOSE_CELL)
+_VALUES = (*(State(_part(kind), "value") for kind in _KINDS), *(State(_part(kind), "id") for kind in _KINDS))
+_NOW = State("dosing-now", "data")
 
 
 def _register_figure(app: Dash, services: Services) -> None:
@@ -97,100 +129,137 @@ def _register_figure(app: Dash, services: Services) -> None:
     )
     def choose_drug(name: str, unit: str, mode: str) -> Any:
         drug = services.dosing.drug(name)
-        return _controls(drug), _results(services, drug, display_of(mode, unit))
+        return _controls(services, drug), _results(services, drug, display_of(mode, unit))
 
     @app.callback(
-        Output("dosing-graph", "figure"),
-        Output("dosing-paint", "data"),
-        Output("dosing-legend", "children"),
-        Output("dosing-exposures", "children"),
-        Output("dosing-message", "children"),
-        Output({"type": NOTE, "row": ALL}, "children"),
-        Input({"type": _CONTROL, "name": ALL}, "value"),
-        Input({"type": TIME, "row": ALL}, "value"),
-        Input({"type": LEVEL, "row": ALL}, "value"),
+        Output(_shown("graph"), "figure"),
+        Output(_shown("paint"), "data"),
+        Output(_shown("legend"), "children"),
+        Output(_shown("exposures"), "children"),
+        Output(_shown("message"), "children"),
+        Output(_part(NOTE), "children"),
+        Output(_part(DOSE_NOTE), "children"),
+        Output(_part(_COVARIATE_NOTE), "children"),
+        Input(_part(_CONTROL), "value"),
+        Input(_part(CELL), "value"),
+        Input(_part(DOSE_CELL), "value"),
         Input("dosing-dragged", "data"),
         Input("dosing-edited", "data"),
+        Input("dosing-now", "data"),
         Input("mode", "data"),
         *_VALUES,
         prevent_initial_call=True,
     )
     def follow(*given: Any) -> Any:
-        mode, values = given[5], given[6:]
-        case = _case_of(services, *values)
-        n_rows = len(ctx.outputs_list[5])
+        now_h, mode, values = given[5], given[6], given[7:]
+        case = _case_of(services, now_h, *values)
+        parts = ctx.outputs_list
+        if [part["id"]["drug"] for part in parts[0]] != [case.drug.name]:
+            raise PreventUpdate
+        rows, dose_lines, covariates = parts[5], parts[6], parts[7]
         try:
             view = view_of(services.dosing, case)
         except BiotwinError as error:
-            return (*[no_update] * 4, notice(str(error), "red"), [no_update] * n_rows)
-        figure = concentration_figure(view, display_of(mode, None).screen())
-        notes = [*(row.note for row in view.read), *[""] * n_rows][:n_rows]
-        return figure, _paint(view), _legend(view), _exposures(view), "", notes
+            kept = [[no_update] * len(part) for part in parts]
+            return (*kept[:4], [notice(str(error), "red")], *kept[5:])
+        return (
+            [concentration_figure(view, display_of(mode, None).screen())],
+            [_paint(view)],
+            [_legend(view)],
+            [_exposures(view)],
+            [_flags(view)],
+            _notes([row.note for row in view.read], len(rows)),
+            _notes([row.note for row in view.read_doses], len(dose_lines)),
+            [view.covariate_notes.get(part["id"]["name"], "") for part in covariates],
+        )
+
+
+def _notes(said: list[str], count: int) -> list[str]:
+    return [*said, *[""] * count][:count]
+
+
+def _flags(view: CaseView) -> list[Any]:
+    return [notice(note, "amber") for note in view.notes]
 
 
 def _register_levels(app: Dash, services: Services) -> None:
     @app.callback(
-        Output("dosing-level-rows", "children"),
+        Output(_shown("level-rows"), "children"),
+        Output(_shown("dose-rows"), "children"),
         Output("dosing-edited", "data"),
-        Input("dosing-level-add", "n_clicks"),
-        Input({"type": REMOVE, "row": ALL}, "n_clicks"),
-        State({"type": TIME, "row": ALL}, "value"),
-        State({"type": LEVEL, "row": ALL}, "value"),
+        Input(_shown("level-add"), "n_clicks"),
+        Input(_shown("dose-add"), "n_clicks"),
+        Input({"type": REMOVE, "drug": ALL, "row": ALL}, "n_clicks"),
+        Input({"type": DOSE_REMOVE, "drug": ALL, "row": ALL}, "n_clicks"),
         State("dosing-edited", "data"),
-        State("dosing-drug", "value"),
+        *_VALUES,
         prevent_initial_call=True,
     )
-    def edit_rows(_: Any, __: Any, times: list[Any], levels: list[Any], edits: int | None, name: str) -> Any:
-        if not any(part["value"] for part in ctx.triggered):
-            return no_update, no_update
-        rows = list(_rows(times, levels))
-        if ctx.triggered_id == "dosing-level-add":
-            rows = [*rows, *_EMPTY][:MOST_ROWS]
+    def edit_rows(*given: Any) -> Any:
+        pressed = ctx.triggered_id
+        if not pressed or not any(part["value"] for part in ctx.triggered):
+            raise PreventUpdate
+        edits, case = given[4], _case_of(services, None, *given[5:])
+        rows, doses = list(case.rows), list(case.dose_rows)
+        kind = pressed["type"]
+        if kind == "dosing-level-add":
+            rows = [*rows, _NO_LEVEL][:MOST_ROWS]
+        elif kind == "dosing-dose-add":
+            doses = [*doses, _NO_DOSE][:MOST_ROWS]
+        elif kind == REMOVE:
+            del rows[pressed["row"]]
         else:
-            del rows[ctx.triggered_id["row"]]
-        return level_rows(rows, services.dosing.drug(name).level_unit), (edits or 0) + 1
+            del doses[pressed["row"]]
+        changed_levels = kind in ("dosing-level-add", REMOVE)
+        levels_out = level_rows(rows, case.drug) if changed_levels else no_update
+        doses_out = no_update if changed_levels else dose_rows(doses, case.drug)
+        return [levels_out], [doses_out], (edits or 0) + 1
 
     @app.callback(
-        Output({"type": _AMOUNT, "name": "next_amount_mg"}, "value"),
-        Output({"type": _CONTROL, "name": "next_interval_h"}, "value"),
+        Output({"type": _AMOUNT, "drug": ALL, "name": "next_amount_mg"}, "value"),
+        Output({"type": _CONTROL, "drug": ALL, "name": "next_interval_h"}, "value"),
         Input({"type": TRY, "row": ALL}, "n_clicks"),
         State("dosing-ranked", "data"),
         prevent_initial_call=True,
     )
     def try_regimen(clicks: list[Any], ranked: list[list[float]]) -> Any:
         if not any(clicks) or not ctx.triggered_id:
-            return no_update, no_update
+            raise PreventUpdate
         amount_mg, interval_h = ranked[ctx.triggered_id["row"]]
-        return amount_mg, interval_h
+        return [amount_mg], [interval_h]
 
 
 def _register_advice(app: Dash, services: Services) -> None:
     @app.callback(
-        Output("dosing-advice", "children"),
+        Output(_shown("advice"), "children"),
         Input("dosing-settled", "data"),
+        _NOW,
         *_VALUES,
         prevent_initial_call=True,
     )
-    def advise(_: Any, *values: Any) -> Any:
-        case = _case_of(services, *values)
+    def advise(_: Any, now_h: float | None, *values: Any) -> Any:
+        case = _case_of(services, now_h, *values)
+        if [part["id"]["drug"] for part in ctx.outputs_list] != [case.drug.name]:
+            raise PreventUpdate
         try:
             view = view_of(services.dosing, case)
-            return _advised(view, advice_of(view, _step_mg(case.drug)))
+            return [_advised(view, advice_of(view, _step_mg(case.drug)))]
         except BiotwinError as error:
-            return [notice(f"No advice for these entries. {error}", "amber")]
+            return [[notice(f"No advice for these entries. {error}", "amber")]]
 
     @app.callback(
         Output("dosing-file", "data"),
         Output("dosing-report-message", "children"),
         Input("dosing-pdf", "n_clicks"),
         Input("dosing-csv", "n_clicks"),
+        _NOW,
         *_VALUES,
         prevent_initial_call=True,
     )
-    def download(_: Any, __: Any, *values: Any) -> Any:
+    def download(_: Any, __: Any, now_h: float | None, *values: Any) -> Any:
         if not any(part["value"] for part in ctx.triggered):
-            return no_update, no_update
-        case = _case_of(services, *values)
+            raise PreventUpdate
+        case = _case_of(services, now_h, *values)
         try:
             view = view_of(services.dosing, case)
             advice = advice_of(view, _step_mg(case.drug))
@@ -207,13 +276,12 @@ def _file(pdf: bytes) -> dict[str, Any]:
 
 
 def _register_dragging(app: Dash) -> None:
-    amounts = Input({"type": _AMOUNT, "name": ALL}, "value")
-    controls = Input({"type": _CONTROL, "name": ALL}, "value")
+    amounts, controls = Input(_part(_AMOUNT), "value"), Input(_part(_CONTROL), "value")
     app.clientside_callback(
         ClientsideFunction("dosing", "drag"),
         Output("dosing-seen-drag", "data"),
         amounts,
-        State("dosing-paint", "data"),
+        Input(_shown("paint"), "data"),
         prevent_initial_call=True,
     )
     app.clientside_callback(
@@ -221,16 +289,24 @@ def _register_dragging(app: Dash) -> None:
         Output("dosing-seen-move", "data"),
         amounts,
         controls,
-        Input({"type": TIME, "row": ALL}, "value"),
-        Input({"type": LEVEL, "row": ALL}, "value"),
+        Input(_part(CELL), "value"),
+        Input(_part(DOSE_CELL), "value"),
         Input("dosing-edited", "data"),
+        Input("dosing-now", "data"),
         prevent_initial_call=True,
     )
     app.clientside_callback(
         ClientsideFunction("dosing", "texts"),
-        Output({"type": _TEXT, "name": ALL, "unit": ALL}, "children"),
+        Output({"type": _TEXT, "drug": ALL, "name": ALL, "unit": ALL}, "children"),
         amounts,
         controls,
+    )
+    app.clientside_callback(
+        ClientsideFunction("dosing", "since"),
+        Output("dosing-now", "data"),
+        Output("dosing-first-note", "children"),
+        Input("dosing-first", "value"),
+        prevent_initial_call=True,
     )
 
 
@@ -238,32 +314,38 @@ def _register_dragging(app: Dash) -> None:
 
 
 def _number(value: Any) -> float:
-    """A slider's number, or 1 and 0 for a switch."""
-    return float(bool(value)) if isinstance(value, bool | list) else float(value)
+    """A number that was entered, NaN where there is none, or 1 and 0 for a switch."""
+    if isinstance(value, bool | list):
+        return float(bool(value))
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return float("nan")
 
 
-def _rows(times: Sequence[Any], levels: Sequence[Any]) -> tuple[LevelRow, ...]:
-    return tuple(
-        LevelRow(time=str(time or ""), level=str(level or "")) for time, level in zip(times, levels, strict=True)
-    )
+def _cells(values: Sequence[Any], ids: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Typed text by column, row by row."""
+    rows: dict[int, dict[str, str]] = {}
+    for value, place in zip(values, ids, strict=True):
+        rows.setdefault(place["row"], {})[place["column"]] = str(value or "")
+    return [rows[row] for row in sorted(rows)]
 
 
-def _case_of(
-    services: Services,
-    controls: list[Any],
-    control_ids: list[dict[str, str]],
-    amounts: list[Any],
-    amount_ids: list[dict[str, str]],
-    times: list[Any],
-    levels: list[Any],
-    name: str,
-) -> Case:
+def _case_of(services: Services, now_h: float | None, *parts: list[Any]) -> Case:
+    """The case in the form; while the form of one drug makes way for another's there is none."""
+    (controls, amounts, cells, doses), (control_ids, amount_ids, cell_ids, dose_ids) = parts[:4], parts[4:]
     ids, values = [*control_ids, *amount_ids], [*controls, *amounts]
+    names = {part["drug"] for part in (*ids, *cell_ids, *dose_ids)}
+    if len(names) != 1:
+        raise PreventUpdate
+    drug = services.dosing.drug(names.pop())
     chosen = {part["name"]: _number(value) for part, value in zip(ids, values, strict=True)}
-    return _case(services.dosing.drug(name), chosen, _rows(times, levels))
+    rows = tuple(LevelRow(**row) for row in _cells(cells, cell_ids))
+    dose_lines = tuple(DoseRow(**row) for row in _cells(doses, dose_ids))
+    return replace(_case(services, drug, chosen), rows=rows, dose_rows=dose_lines, now_h=now_h)
 
 
-def _case(drug: Drug, values: Mapping[str, float], rows: tuple[LevelRow, ...]) -> Case:
+def _case(services: Services, drug: Drug, values: Mapping[str, float]) -> Case:
     usual = _regimen(drug)
     duration_h = values.get("duration_h", 0.0)
     given = Dose(
@@ -281,22 +363,45 @@ def _case(drug: Drug, values: Mapping[str, float], rows: tuple[LevelRow, ...]) -
         route=usual.route,
         duration_h=duration_h,
     )
-    covariates = {each.name: values[each.name] for each in drug.covariates}
-    return Case(drug=drug, covariates=covariates, given=given, rows=rows, following=following)
+    others = _others(services, drug)
+    return Case(
+        drug=drug,
+        covariates={each.name: values[each.name] for each in (*drug.covariates, *_more_covariates(drug, others))},
+        given=given,
+        rows=(_NO_LEVEL,),
+        following=following,
+        others=others if values.get(_AVERAGE) else (),
+    )
+
+
+def _others(services: Services, drug: Drug) -> tuple[Drug, ...]:
+    """Further models of the same drug that know its route and aim at the same target."""
+    same = [each for each in services.dosing.models_of(drug.of_substance) if each is not drug]
+    return tuple(each for each in same if _regimen(drug).route in each.routes and isinstance(drug.target, TargetBand))
+
+
+def _more_covariates(drug: Drug, others: Sequence[Drug]) -> list[Covariate]:
+    """Covariates that only the other models know."""
+    known = {each.name for each in drug.covariates}
+    found = {each.name: each for other in others for each in other.covariates if each.name not in known}
+    return list(found.values())
 
 
 def _regimen(drug: Drug) -> Dose:
     return drug.regimens[0].doses[0]
 
 
-def _defaults(drug: Drug) -> dict[str, float]:
+def _defaults(services: Services, drug: Drug) -> dict[str, float]:
     """The first regimen, again from the next dose on, and the default covariates, by control."""
     dose = _regimen(drug)
     interval_h = dose.interval_h or 24.0
     given = {"amount_mg": dose.amount_mg, "interval_h": interval_h, "n_doses": dose.additional + 1.0}
     duration = {"duration_h": dose.duration_h} if dose.route is Route.IV_INFUSION else {}
     following = {"next_amount_mg": dose.amount_mg, "next_interval_h": interval_h}
-    return given | duration | following | {covariate.name: covariate.default for covariate in drug.covariates}
+    others = _others(services, drug)
+    covariates = (*drug.covariates, *_more_covariates(drug, others))
+    average = {_AVERAGE: 1.0} if others else {}
+    return given | duration | following | {each.name: each.default for each in covariates} | average
 
 
 # --- controls ---------------------------------------------------------------------------------------------------------
@@ -347,44 +452,90 @@ def covariate_label(covariate: Covariate) -> str:
     return _SHORT_NAMES.get(covariate.name, covariate.name.replace("_", " ").capitalize())
 
 
-def _covariate_range(covariate: Covariate) -> _Range:
-    unit = "" if covariate.unit == "1" else covariate.unit
-    whole = covariate.low.is_integer() and covariate.default.is_integer()
-    step = 1.0 if whole else 0.01 if covariate.high - covariate.low < 2.0 else 0.1
-    return covariate_label(covariate), unit, covariate.low, covariate.high, step
-
-
-def _controls(drug: Drug) -> list[Any]:
-    values = _defaults(drug)
-    given = [_slider(name, *parts, values[name]) for name, parts in _regimen_ranges(drug).items()]
-    following = [_slider(name, *parts, values[name]) for name, parts in _next_ranges(drug).items()]
-    person = [
-        dbc.Switch(id={"type": _CONTROL, "name": each.name}, label=covariate_label(each), value=bool(each.default))
-        if each.is_switch
-        else _slider(each.name, *_covariate_range(each), each.default)
-        for each in drug.covariates
+def _controls(services: Services, drug: Drug) -> list[Any]:
+    values = _defaults(services, drug)
+    others = _others(services, drug)
+    given = [_slider(drug, name, *parts, values[name]) for name, parts in _regimen_ranges(drug).items()]
+    following = [_slider(drug, name, *parts, values[name]) for name, parts in _next_ranges(drug).items()]
+    person = [_covariate(drug, each) for each in (*drug.covariates, *_more_covariates(drug, others))]
+    average = [
+        dbc.Switch(
+            id={"type": _CONTROL, "drug": drug.name, "name": _AVERAGE},
+            label=f"Average with: {', '.join(each.title for each in others)}",
+            value=True,
+        )
     ]
     return [
         html.H2("Given so far", className="controls-head"),
         *given,
+        html.P(
+            "Further doses: a loading or extra dose has no interval; with one the regimen changes from then on.",
+            className="tiny muted",
+        ),
+        html.Div(dose_rows((), drug), id=_shown("dose-rows", drug.name), className="level-rows"),
+        html.Button("Add a dose or change", id=_shown("dose-add", drug.name), className="button", n_clicks=0),
         *([html.H2("Person", className="controls-head"), *person] if person else []),
+        *(average if others else []),
         html.H2("Measured levels", className="controls-head"),
-        html.P("Hours since the first dose. Write <2 for a level below quantification.", className="tiny muted"),
-        html.Div(level_rows(_EMPTY, drug.level_unit), id="dosing-level-rows", className="level-rows"),
-        html.Button("Add a level", id="dosing-level-add", className="button", n_clicks=0),
+        html.P(
+            f"Hours since the first dose; levels in {drug.level_unit}, or with the unit behind the number. "
+            "Write <2 for a level below quantification.",
+            className="tiny muted",
+        ),
+        html.Div(level_rows((_NO_LEVEL,), drug), id=_shown("level-rows", drug.name), className="level-rows"),
+        html.Button("Add a level", id=_shown("level-add", drug.name), className="button", n_clicks=0),
         html.H2("From the next dose on", className="controls-head"),
         *following,
     ]
 
 
-def _slider(name: str, label: str, unit: str, low: float, high: float, step: float, value: float) -> html.Label:
+def _covariate(drug: Drug, covariate: Covariate) -> html.Div:
+    """A switch or a number to type, with the study's range; what is wrong with it stands below."""
+    own = {"drug": drug.name, "name": covariate.name}
+    label = covariate_label(covariate)
+    note = html.Div(id={"type": _COVARIATE_NOTE, **own}, className="level-note", role="status")
+    if covariate.is_switch:
+        switch = dbc.Switch(id={"type": _CONTROL, **own}, label=label, value=bool(covariate.default))
+        return html.Div([switch, note])
+    unit = "" if covariate.unit == "1" else f" {covariate.unit}"
+    covered = f"study {covariate.low:g} to {covariate.high:g}{unit}"
+    typed = dcc.Input(
+        id={"type": _CONTROL, **own},
+        type="number",
+        step="any",
+        value=covariate.default,
+        debounce=0.3,
+    )
+    words = html.Span([html.Span(label), html.Span(covered, className="tiny muted")], className="slider-head")
+    return html.Div([html.Label([words, typed], className="field covariate"), note])
+
+
+def _clock() -> html.Div:
+    """When the first dose was, in the browser only, and how long until the next one."""
+    first = dcc.Input(
+        id="dosing-first", type="text", placeholder="2026-01-31 08:00", debounce=True, value="", autoComplete="off"
+    )
+    return html.Div(
+        [
+            html.Label([html.Span("First dose given at (your clock; stays here)"), first], className="field covariate"),
+            html.Div(id="dosing-first-note", className="level-note", role="status"),
+            html.Div(id="dosing-clock", className="dosing-clock", role="timer"),
+        ],
+        className="stack-tight",
+    )
+
+
+def _slider(
+    drug: Drug, name: str, label: str, unit: str, low: float, high: float, step: float, value: float
+) -> html.Label:
     """A slider inside its label, because ids of a pattern cannot be named by `for`."""
     kind = _AMOUNT if name.endswith("amount_mg") else _CONTROL
-    text = html.Span(f"{value:g} {unit}", id={"type": _TEXT, "name": name, "unit": unit}, className="slider-value")
+    own = {"drug": drug.name, "name": name}
+    text = html.Span(f"{value:g} {unit}", id={"type": _TEXT, **own, "unit": unit}, className="slider-value")
     return html.Label(
         [
             html.Span([html.Span(label), text], className="slider-head"),
-            dcc.Input(id={"type": kind, "name": name}, type="range", min=low, max=high, step=step, value=value),
+            dcc.Input(id={"type": kind, **own}, type="range", min=low, max=high, step=step, value=value),
         ],
         className="field",
     )
@@ -394,21 +545,30 @@ def _slider(name: str, label: str, unit: str, low: float, high: float, step: flo
 
 
 def _results(services: Services, drug: Drug, display: Display) -> list[Any]:
-    view = view_of(services.dosing, _case(drug, _defaults(drug), _EMPTY))
+    view = view_of(services.dosing, _case(services, drug, _defaults(services, drug)))
     advice = advice_of(view, _step_mg(drug))
     figure = concentration_figure(view, display.screen())
+
+    def part(name: str, children: Any, class_name: str = "", **attributes: Any) -> html.Div:
+        return html.Div(
+            children, id=_shown(name, drug.name), className=f"dosing-{name} {class_name}".strip(), **attributes
+        )
+
     plot = card(
-        html.Div(id="dosing-message"),
-        dcc.Store(id="dosing-paint", data=_paint(view)),
-        graph("dosing-graph", figure, f"Concentration of {drug.title}", "graph-dosing"),
-        html.Div(_legend(view), id="dosing-legend", className="stack-tight"),
+        part("message", _flags(view)),
+        dcc.Store(id=_shown("paint", drug.name), data=_paint(view)),
+        html.Div(
+            graph(_shown("graph", drug.name), figure, f"Concentration of {drug.title}", "graph-dosing"),
+            id="dosing-graph",
+        ),
+        part("legend", _legend(view), "stack-tight"),
         class_name="stack-tight plot-card first-when-narrow",
     )
     exposures = card(
         html.H2("People with these covariates, in the last interval of what was given"),
-        html.Div(_exposures(view), id="dosing-exposures", className="metrics"),
+        part("exposures", _exposures(view), "metrics"),
     )
-    answers = html.Div(_advised(view, advice), id="dosing-advice", className="stack", **aria(live="polite"))
+    answers = part("advice", _advised(view, advice), "stack", **aria(live="polite"))
     return [plot, answers, exposures, _report(), _sources(drug)]
 
 

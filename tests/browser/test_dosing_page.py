@@ -72,10 +72,10 @@ def opened(tab: Tab) -> Page:
 
 def test_a_level_turns_variability_between_people_into_uncertainty_about_this_person(tab: Tab) -> None:
     page = opened(tab)
-    assert "variability between people" in page.inner_text("#dosing-legend")
+    assert "variability between people" in page.inner_text(".dosing-legend")
     type_level(page, 0, "11.5", "18")
     wait_for_trace(page, "this person 50 %")
-    assert "uncertainty about this person" in page.inner_text("#dosing-legend")
+    assert "uncertainty about this person" in page.inner_text(".dosing-legend")
     page.get_by_text("based on levels").wait_for()
     page.get_by_text("30 min later").first.wait_for()
 

@@ -20,7 +20,6 @@ from twin_core.services.dosing_case import (
     LevelRow,
     advice_of,
     beliefs,
-    curve_times,
     read_rows,
     view_of,
     written,
@@ -64,13 +63,26 @@ def traces(view: CaseView) -> dict[str, Any]:
 def notes(drug: Drug, *rows: tuple[str, str]) -> list[str]:
     asked = case(drug)
     typed = [LevelRow(time=time, level=level) for time, level in rows]
-    return [row.note for row in read_rows(drug, asked.covariates, asked.given, typed)]
+    return [row.note for row in read_rows(drug, asked.covariates, (asked.given,), typed)]
 
 
-def test_the_end_of_every_infusion_is_drawn() -> None:
-    times = curve_times((case(VANCOMYCIN).given,), 0.0, 120.0, 121)
-    assert {12.0 * dose + 1.0 for dose in range(10)} <= set(times)
-    assert {12.0 * dose for dose in range(10)} <= set(times)
+def test_the_end_of_every_infusion_is_drawn(prior: CaseView) -> None:
+    times = set(prior.a_priori.times_h)
+    assert {12.0 * dose + 1.0 for dose in range(10)} <= times
+    assert {12.0 * dose for dose in range(10)} <= times
+
+
+@pytest.mark.parametrize("drug", DRUGS, ids=lambda drug: drug.name)
+def test_sixty_doses_lose_no_peak_and_no_trough_between_the_points_drawn(drug: Drug) -> None:
+    asked = case(drug)
+    asked = replace(asked, given=replace(asked.given, additional=59))
+    view = view_of(DOSING, asked)
+    assert view.a_posteriori is None
+    dense = np.linspace(0.0, view.next_dose_h, 60 * 97)
+    exact = DOSING.predict(drug, asked.covariates, (asked.given,), dense)
+    for drawn, wanted in zip(view.a_priori.percentiles_mg_l, exact.percentiles_mg_l, strict=True):
+        gap = np.interp(dense, view.a_priori.times_h, drawn) - wanted
+        assert np.max(np.abs(gap)) < 0.03 * wanted.max()
 
 
 def test_this_persons_band_appears_with_levels_only(prior: CaseView, levelled: CaseView) -> None:
@@ -153,7 +165,7 @@ def test_a_refused_row_changes_no_curve(levelled: CaseView) -> None:
 
 def test_a_level_below_quantification_is_read() -> None:
     asked = case(VANCOMYCIN)
-    (row,) = read_rows(VANCOMYCIN, asked.covariates, asked.given, [LevelRow(time="130", level="<2")])
+    (row,) = read_rows(VANCOMYCIN, asked.covariates, (asked.given,), [LevelRow(time="130", level="<2")])
     assert row.level is not None
     assert row.level.below_quantification
 

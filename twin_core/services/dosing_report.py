@@ -6,7 +6,7 @@ from io import BytesIO, StringIO
 from textwrap import wrap
 from typing import Any
 
-from twin_core.domain.drugs import NoTarget
+from twin_core.domain.drugs import Dose, Exposure, NoTarget, TargetBand
 from twin_core.domain.history import FloatArray
 from twin_core.inference.dose_search import Attainment
 from twin_core.services.dosing_case import Advice, CaseView, beliefs, exposure_unit, written
@@ -47,13 +47,15 @@ def csv_of(view: CaseView, advice: Advice) -> str:
         value = level.concentration_mg_l * drug.levels_per_mg_l
         writer.writerow((name, f"{level.time_h:g}", "", f"{value:.6g}", drug.level_unit))
         writer.writerow(("residual", f"{level.time_h:g}", "", f"{residual.in_sd:.4g}", "SD"))
-    for each in advice.ranked:
+    for weight in view.weights:
+        writer.writerow((f"weight of {weight.title}", "", "", f"{weight.weight:.4f}", "1"))
+    for each in {each.candidate: each for each in (*advice.ranked, *advice.grid)}.values():
         name = f"{each.candidate.amount_mg:g} mg every {each.candidate.interval_h:g} h"
         writer.writerow((f"{name}: in target", "", "", f"{each.in_target:.4f}", "probability"))
         writer.writerow((f"{name}: too much", "", "", f"{each.risk_index:.4f}", "probability"))
     for belief in beliefs(view):
         writer.writerow((belief.name, "", "", f"{belief.value:.6g}", belief.unit))
-    for sentence in (NO_ADVICE, *drug.references):
+    for sentence in (*advice.warnings, *left_out(view), NO_ADVICE, *drug.references):
         writer.writerow((sentence, "", "", "", ""))
     return text.getvalue()
 
@@ -83,6 +85,13 @@ def pdf_of(view: CaseView, advice: Advice) -> bytes:
     return page.getvalue()
 
 
+def line_words(dose: Dose) -> str:
+    """A line of doses in words."""
+    infused = f" over {written(dose.duration_h)} h" if dose.duration_h else ""
+    repeated = f", {dose.additional + 1} x every {written(dose.interval_h)} h" if dose.interval_h else ", once"
+    return f"from {written(dose.time_h)} h {written(dose.amount_mg)} mg{infused}{repeated}"
+
+
 def _draw_curves(axes: Any, view: CaseView) -> None:
     drug = view.case.drug
     scale = drug.levels_per_mg_l
@@ -105,6 +114,11 @@ def _draw_curves(axes: Any, view: CaseView) -> None:
         axes.plot(
             times, [each.level.concentration_mg_l * scale for each in view.residuals], "o", color=_INK, label="levels"
         )
+    target = drug.target
+    if isinstance(target, TargetBand):
+        per = scale / (24.0 if target.exposure is Exposure.AUC24 else 1.0)
+        axes.axhspan(target.low * per, target.high * per, color=_TARGET, alpha=0.14, lw=0, label="target")
+    axes.axvline(view.next_dose_h, color=_MUTED, lw=1, ls=":")
     axes.set_xlabel("Hours since the first dose", size=8)
     axes.set_ylabel(f"Concentration, {drug.level_unit}", size=8)
     axes.tick_params(labelsize=8)
@@ -123,10 +137,7 @@ def _fan(axes: Any, times_h: FloatArray, percentiles: FloatArray, colour: str, l
 
 def _sections(view: CaseView, advice: Advice) -> list[tuple[str, list[str]]]:
     case, drug = view.case, view.case.drug
-    given = case.given
-    infused = f" over {written(given.duration_h)} h" if given.duration_h else ""
-    so_far = f"Given: {given.additional + 1} x {written(given.amount_mg)} mg{infused} every "
-    so_far += f"{written(given.interval_h or 24)} h."
+    so_far = f"Given: {'; '.join(line_words(dose) for dose in view.doses)}."
     following = f"From {written(view.next_dose_h)} h on: {written(case.following.amount_mg)} mg every "
     following += f"{written(case.following.interval_h)} h."
     covariates = "; ".join(
@@ -139,8 +150,8 @@ def _sections(view: CaseView, advice: Advice) -> list[tuple[str, list[str]]]:
         f"at {written(each.level.time_h)} h ({each.in_sd:+.1f} SD)"
         for each in view.residuals
     )
-    refused = [f"Left out: row {place}. {row.note}" for place, row in enumerate(view.read, start=1) if row.is_refused]
-    facts = [f"{so_far} {following}", f"Covariates: {covariates or 'none'}.", f"Levels: {levels or 'none'}.", *refused]
+    facts = [f"{so_far} {following}", f"Covariates: {covariates or 'none'}."]
+    facts += [f"Levels: {levels or 'none yet: this is the prior'}.", *left_out(view), *_weight_sentences(view)]
     return [
         ("Person", facts),
         ("Regimens at steady state", _regimen_sentences(view, advice)),
@@ -149,6 +160,24 @@ def _sections(view: CaseView, advice: Advice) -> list[tuple[str, list[str]]]:
         ("What to know", list(advice.warnings)),
         ("Sources", [*_target_sentence(view), *([] if drug.verified else [drug.note]), *drug.references]),
     ]
+
+
+def left_out(view: CaseView) -> list[str]:
+    """A sentence for every row that counts for nothing."""
+    levels = [f"Level {n} left out. {row.note}" for n, row in enumerate(view.read, start=1) if row.is_refused]
+    doses = [
+        f"Further dose {n} left out. {row.note}"
+        for n, row in enumerate(view.read_doses, start=1)
+        if row.dose is None and row.note
+    ]
+    return levels + doses
+
+
+def _weight_sentences(view: CaseView) -> list[str]:
+    if not view.weights:
+        return []
+    shares = "; ".join(f"{each.title} {100 * each.weight:.0f} %" for each in view.weights)
+    return [f"Models averaged: {shares}."]
 
 
 def _regimen_sentences(view: CaseView, advice: Advice) -> list[str]:
