@@ -36,7 +36,7 @@ LATER_MIN = 30.0
 _N_DRAWS = 1000
 _N_PEOPLE = 1000
 _FIRST_POINTS = 33
-_REFINEMENTS = 5
+_REFINEMENTS = 8
 _LINEAR_WITHIN = 0.01
 _N_SHAPES = 8
 _LEAST_NEXT_H = 48.0
@@ -44,7 +44,7 @@ _SWAPPED_LOW, _SWAPPED_HIGH = 200.0, 5000.0
 _SAMPLE_STEPS = 49
 _DAY_H = 24.0
 _LONGEST_H = 10_000.0
-_N_NODES = 13
+_N_NODES = 17
 _MOST_DOSES = 100
 _GRID_AMOUNTS = 6
 _PER_MG_L = {
@@ -538,7 +538,7 @@ def _with_one_repeat(doses: tuple[Dose, ...]) -> tuple[Dose, ...]:
 
 
 def adaptive_times(fit: PkFit, doses: Sequence[Dose], start_h: float, end_h: float) -> FloatArray:
-    """Times [h] to draw so that straight lines between them miss no peak by more than 1 % of the highest.
+    """Times [h] to draw so that straight lines between them miss no peak by more than about 1 % of the highest.
 
     Every dose, the moment before it and every end of infusion is among them; then intervals are halved where the
     curve of the typical person or of one of some draws is not straight.
