@@ -421,7 +421,7 @@ def _step_mg(drug: Drug) -> float:
 def _largest_mg(drug: Drug) -> float:
     """The end of the sliders of doses."""
     step_mg = _step_mg(drug)
-    return float(floor(min(4.0 * _regimen(drug).amount_mg, drug.largest_dose_mg) / step_mg + 1e-9) * step_mg)
+    return float(floor(min(8.0 * _regimen(drug).amount_mg, drug.largest_dose_mg) / step_mg + 1e-9) * step_mg)
 
 
 _Range = tuple[str, str, float, float, float]

@@ -137,7 +137,7 @@ def test_a_loading_dose_and_a_change_in_mid_course_are_drawn_and_a_bad_row_says_
     page.wait_for_function(f"{doses}.includes(56) && !{doses}.includes(60)")
     further_dose(page, 2, "-3", "500")
     page.wait_for_function(SAID, arg=[2, "before the first dose"])
-    page.get_by_text("The regimen from the next dose on").wait_for()
+    page.get_by_role("heading", name="The regimen from the next dose on").wait_for()
 
 
 def test_a_covariate_outside_every_study_is_refused_beside_itself_and_badged(tab: Tab) -> None:
@@ -222,4 +222,4 @@ def test_every_drug_can_be_chosen_while_a_slider_of_the_one_before_still_moves(t
         page.locator("#dosing-controls input[type=range]").nth(1).press("ArrowRight")
         page.wait_for_timeout(700)
         assert graph.is_visible()
-        assert page.locator(".notice-red").count() == 0
+        assert page.locator(".dosing-message .notice-red").count() == 0

@@ -44,7 +44,8 @@ _SWAPPED_LOW, _SWAPPED_HIGH = 200.0, 5000.0
 _SAMPLE_STEPS = 49
 _DAY_H = 24.0
 _LONGEST_H = 10_000.0
-_N_NODES = 17
+_N_NODES = 13
+_NEAR_RANKS = 5
 _MOST_DOSES = 100
 _GRID_AMOUNTS = 6
 _PER_MG_L = {
@@ -146,10 +147,14 @@ class NextCurves:
     unit_mg_l: FloatArray
 
     def percentiles(self, amount_mg: float) -> FloatArray:
-        """Shape `(len(PERCENTILES), n_times)` [mg/L], exact because the model is linear in the dose."""
+        """Shape `(len(PERCENTILES), n_times)` [mg/L], each the mean of the eleven nearest of the ordered draws.
+
+        One draw alone would make a band jump where another takes its rank as the amount grows.
+        """
         ordered = np.sort(np.ascontiguousarray((self.base_mg_l + amount_mg * self.unit_mg_l).T), axis=1)
         place = np.rint(np.array(PERCENTILES) / 100.0 * (ordered.shape[1] - 1)).astype(int)
-        return np.asarray(ordered[:, place].T)
+        near = np.clip(place[:, None] + np.arange(-_NEAR_RANKS, _NEAR_RANKS + 1), 0, ordered.shape[1] - 1)
+        return np.asarray(ordered[:, near].mean(axis=2).T)
 
     def nodes(self, largest_mg: float) -> tuple[FloatArray, FloatArray]:
         """Amounts between 0 and the largest, and their percentiles `(n_nodes, 5, n_times)`, to interpolate between."""
