@@ -125,7 +125,7 @@ def _slider(browser: Browser, url: str) -> list[float]:
 
 def _dosing_slider(browser: Browser, url: str, label: str) -> list[float]:
     page = _dosing_page(browser, url)
-    words = page.locator(f"#dosing-controls label.field span > span:text-is('{label}')")
+    words = page.locator(f"span > span:text-is('{label}')")
     page.locator("#dosing-controls label.field", has=words).first.locator("input[type=range]").focus()
     latencies = _pressed(page)
     page.close()
