@@ -4,15 +4,15 @@
    figure comes when the slider rests. Also the clock of the next dose; the time of the first dose stays here. */
 (function () {
   "use strict";
-  const DRAG_MS = 120;
-  const QUIET_MS = 300;
+  const WITHOUT_PREVIEW_MS = 120;
+  const REST_MS = 500;
+  const ADVICE_MS = 600;
   const HOUR_MS = 3600000;
   let dragged = null;
   let settled = null;
   let run = 0;
   let latest = null;
   let first = NaN;
-  let frame = null;
   let painted = { paint: null, given: 0, next: 0 };
 
   function between(nodes, curves, amount) {
@@ -51,7 +51,6 @@
   }
 
   function paintFromSliders() {
-    frame = null;
     const value = {};
     document.querySelectorAll("#dosing-controls input[type=range]").forEach(function (input) {
       const name = amountOf(input);
@@ -62,7 +61,7 @@
 
   document.addEventListener("input", function (event) {
     if (event.target.type !== "range" || !amountOf(event.target)) return;
-    if (frame === null) frame = requestAnimationFrame(paintFromSliders);
+    paintFromSliders();
   }, true);
 
   function later(timer, wait, store) {
@@ -106,13 +105,14 @@
         if (moved) {
           const value = Object.fromEntries(context.inputs_list[0].map((part) => [part.id.name, +part.value]));
           paint(latest, value.amount_mg, value.next_amount_mg);
-          dragged = later(dragged, DRAG_MS, "dosing-dragged");
+          const previewed = latest && (latest.history.length || value.amount_mg === latest.given);
+          dragged = later(dragged, previewed ? REST_MS : WITHOUT_PREVIEW_MS, "dosing-dragged");
         }
         tick();
         return performance.now();
       },
       moved: function () {
-        settled = later(settled, QUIET_MS, "dosing-settled");
+        settled = later(settled, ADVICE_MS, "dosing-settled");
         return performance.now();
       },
       since: function (typed) {
