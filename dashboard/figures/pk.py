@@ -1,15 +1,16 @@
 """The figure of a drug's concentration over time: people, this person, and the regimen that may follow."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from dashboard.theme.display import Screen
 from dashboard.theme.plots import Figure, axis, base_layout, translucent
 from dashboard.theme.tokens import Palette
-from twin_core.domain.drugs import Drug, Exposure, TargetBand
+from twin_core.domain.dosing import Candidate, Level
+from twin_core.domain.drugs import Dose, Drug, Exposure, TargetBand
 from twin_core.domain.history import FloatArray
-from twin_core.services.dosing_case import CaseView, Residual, written
 
 FOLLOWING = ("next 95 %", "next 5 %", "next 75 %", "next 25 %", "next 50 %")
 """Names of the traces of the regimen that follows, in the order of `FOLLOWING_PERCENTILES`."""
@@ -18,7 +19,88 @@ FOLLOWING_PERCENTILES = (4, 0, 3, 1, 2)
 _HOURS_A_DAY = 24.0
 
 
-def concentration_figure(view: CaseView, screen: Screen) -> Figure:
+class _Bands(Protocol):
+    """Percentiles over time, `(5, n_times)` [mg/L]."""
+
+    @property
+    def times_h(self) -> FloatArray: ...
+
+    @property
+    def percentiles_mg_l(self) -> FloatArray: ...
+
+
+class _NextBands(Protocol):
+    """The bands of the regimen that follows, for any amount of its dose."""
+
+    @property
+    def times_h(self) -> FloatArray: ...
+
+    def percentiles(self, amount_mg: float) -> FloatArray: ...
+
+    def nodes(self, largest_mg: float) -> tuple[FloatArray, FloatArray]: ...
+
+
+class _Residual(Protocol):
+    """A level, and how far the most probable person is from it."""
+
+    @property
+    def level(self) -> Level: ...
+
+    @property
+    def predicted_mg_l(self) -> float: ...
+
+    @property
+    def in_sd(self) -> float: ...
+
+
+class _DrawnCase(Protocol):
+    """What was entered."""
+
+    @property
+    def drug(self) -> Drug: ...
+
+    @property
+    def given(self) -> Dose: ...
+
+    @property
+    def following(self) -> Candidate: ...
+
+
+class _DrawnView(Protocol):
+    """What is drawn of a case."""
+
+    @property
+    def case(self) -> _DrawnCase: ...
+
+    @property
+    def doses(self) -> tuple[Dose, ...]: ...
+
+    @property
+    def dose_times_h(self) -> tuple[float, ...]: ...
+
+    @property
+    def population(self) -> _Bands: ...
+
+    @property
+    def a_priori(self) -> _Bands: ...
+
+    @property
+    def a_posteriori(self) -> _Bands | None: ...
+
+    @property
+    def following(self) -> _NextBands: ...
+
+    @property
+    def next_dose_h(self) -> float: ...
+
+    @property
+    def residuals(self) -> Sequence[_Residual]: ...
+
+    @property
+    def has_levels(self) -> bool: ...
+
+
+def concentration_figure(view: _DrawnView, screen: Screen) -> Figure:
     """Population, a-priori, a-posteriori and following curves in the drug's unit, with doses, levels and target."""
     colours, drug = screen.colours, view.case.drug
     prior, times = view.a_priori.percentiles_mg_l * drug.levels_per_mg_l, view.a_priori.times_h
@@ -56,7 +138,7 @@ def concentration_figure(view: CaseView, screen: Screen) -> Figure:
     return {"data": data, "layout": layout}
 
 
-def paint_of(view: CaseView, largest_mg: float) -> Figure:
+def paint_of(view: _DrawnView, largest_mg: float) -> Figure:
     """What the browser needs to repaint the figure while a dose is dragged; a linear model makes it exact on nodes.
 
     Without levels all curves are proportional to the dose given. The curves that follow are interpolated between
@@ -80,13 +162,13 @@ def paint_of(view: CaseView, largest_mg: float) -> Figure:
     }
 
 
-def _planned(view: CaseView) -> list[float]:
+def _planned(view: _DrawnView) -> list[float]:
     """Times [h] of the doses of the regimen that follows, as far as it is drawn."""
     interval_h, end_h = view.case.following.interval_h, float(view.following.times_h[-1])
     return np.arange(view.next_dose_h, end_h, interval_h).tolist()
 
 
-def _scalable(view: CaseView) -> list[Figure]:
+def _scalable(view: _DrawnView) -> list[Figure]:
     drug = view.case.drug
     people, prior = view.population.percentiles_mg_l, view.a_priori.percentiles_mg_l
     named = [("population 95 %", people[4]), ("population 5 %", people[0]), ("population 50 %", people[2])]
@@ -117,7 +199,7 @@ def _band(
     return traces
 
 
-def _following(view: CaseView, colours: Palette) -> list[Figure]:
+def _following(view: _DrawnView, colours: Palette) -> list[Figure]:
     drug, colour = view.case.drug, colours.what_if
     percentiles = view.following.percentiles(view.case.following.amount_mg) * drug.levels_per_mg_l
     fills = {"next 5 %": translucent(colour, 0.12), "next 25 %": translucent(colour, 0.2)}
@@ -134,7 +216,7 @@ def _following(view: CaseView, colours: Palette) -> list[Figure]:
     ]
 
 
-def _levels(residuals: Sequence[Residual], drug: Drug, colours: Palette) -> list[Figure]:
+def _levels(residuals: Sequence[_Residual], drug: Drug, colours: Palette) -> list[Figure]:
     """Levels as dots, each with a line to what the most probable person has at its time."""
     if not residuals:
         return []
@@ -155,8 +237,7 @@ def _levels(residuals: Sequence[Residual], drug: Drug, colours: Palette) -> list
         }
     ]
     words = [
-        f"{'below ' if each.level.below_quantification else ''}{written(each.level.concentration_mg_l * scale)} "
-        f"{drug.level_unit}, {each.in_sd:+.1f} SD from this person's curve"
+        f"{each.in_sd:+.1f} SD from this person's curve{', below quantification' * each.level.below_quantification}"
         for each in residuals
     ]
     dots: Figure = {
@@ -171,12 +252,12 @@ def _levels(residuals: Sequence[Residual], drug: Drug, colours: Palette) -> list
             "symbol": ["circle-open" if each.level.below_quantification else "circle" for each in residuals],
         },
         "text": words,
-        "hovertemplate": "%{text}",
+        "hovertemplate": "%{y:.3~r} " + drug.level_unit + ", %{text}",
     }
     return [*stems, dots]
 
 
-def _shapes(view: CaseView, colours: Palette) -> list[Figure]:
+def _shapes(view: _DrawnView, colours: Palette) -> list[Figure]:
     """The rule at the next dose, and the target; that of an area stands as the day's mean concentration."""
     rule: Figure = {
         "type": "line",
