@@ -9,6 +9,7 @@
     "carbs_g", "carbs_in_min", "bolus_u", "bolus_in_min", "basal_percent",
     "exercise_min", "exercise_percent", "exercise_in_min",
   ];
+  const WORDS = "Preview. The exact model follows when you let go.";
   let timer = null;
   let run = 0;
 
@@ -73,6 +74,12 @@
     if (place >= 0) window.Plotly.restyle(graph, { y: [curve.map((v) => v * perUnit)] }, [place]);
   }
 
+  /* Only when they change: each set_props renders the page's components anew. */
+  function say() {
+    const gap = document.getElementById("plan-gap");
+    if (gap && gap.textContent !== WORDS) window.dash_clientside.set_props("plan-gap", { children: WORDS });
+  }
+
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     whatIf: {
       preview: function (...given) {
@@ -81,7 +88,7 @@
         NAMES.forEach((name) => label(name, plan[name]));
         const curve = p && p.baseline.length ? response(p, plan) : [];
         draw(curve, p ? p.perUnit : 1);
-        window.dash_clientside.set_props("plan-gap", { children: "Preview. The exact model follows when you let go." });
+        say();
         clearTimeout(timer);
         timer = setTimeout(function () {
           timer = null;

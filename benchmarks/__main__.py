@@ -30,6 +30,7 @@ CASES = (
     Case("pk", "benchmarks.pk"),
     Case("forecast_latency", "benchmarks.forecast_latency"),
     Case("import", "benchmarks.import_t1d_uom", ("sample_data/t1d_uom",)),
+    Case("long_records", "benchmarks.long_records"),
     Case("start_up", "benchmarks.start_up"),
     Case("browser", "benchmarks.browser"),
 )

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import psutil
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.serving import SWITCHES, browser_path, serving
 
@@ -20,7 +20,7 @@ QUIET_MS = 140.0
 _DRAWN = "document.querySelector('#{graph} .js-plotly-plot .scatterlayer .trace') !== null"
 _WATCH = """
 () => {
-    const graph = document.querySelector('#what-if-graph .js-plotly-plot');
+    const graph = document.querySelector('.js-plotly-plot');
     window.latencies = [];
     let pressed = null;
     document.addEventListener('keydown', () => { pressed = performance.now(); }, true);
@@ -62,6 +62,12 @@ def main() -> None:
         p95 = latencies[max(0, round(0.95 * len(latencies)) - 1)]
         print(f"/what-if, {len(latencies)} key presses to painted curve: median {statistics.median(latencies):.0f} ms, "
               f"p95 {p95:.0f} ms, longest {latencies[-1]:.0f} ms")  # fmt: skip
+        for label in ("Next dose", "Dose"):
+            waits = sorted(_dosing_slider(browser, served.url, label))
+            p95 = waits[max(0, round(0.95 * len(waits)) - 1)]
+            print(f"/dosing, slider {label}, {len(waits)} key presses to painted band: median "
+                  f"{statistics.median(waits):.0f} ms, p95 {p95:.0f} ms, longest {waits[-1]:.0f} ms")  # fmt: skip
+        print(f"/dosing, PDF from click to file: {_pdf_seconds(browser, served.url):.2f} s")
         settled, gaps = _settled(browser, served.url)
         print(f"/what-if, {len(settled)} plans: exact model and tables {statistics.median(settled):.0f} ms after the "
               f"{QUIET_MS:.0f} ms of quiet, longest {max(settled):.0f}; preview at most {max(gaps):.0f} mg/dL "
@@ -112,11 +118,45 @@ def _slider(browser: Browser, url: str) -> list[float]:
     page.goto(f"{url}/what-if")
     page.wait_for_function(_DRAWN.format(graph="what-if-graph"))
     page.locator("#plan-carbs_g").focus()
+    latencies = _pressed(page)
+    page.close()
+    return latencies
+
+
+def _dosing_slider(browser: Browser, url: str, label: str) -> list[float]:
+    page = _dosing_page(browser, url)
+    words = page.locator(f"span > span:text-is('{label}')")
+    page.locator("#dosing-controls label.field", has=words).first.locator("input[type=range]").focus()
+    latencies = _pressed(page)
+    page.close()
+    return latencies
+
+
+def _pdf_seconds(browser: Browser, url: str) -> float:
+    page = _dosing_page(browser, url)
+    began = time.monotonic()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="PDF, one page").click()
+    waiting.value.path()
+    seconds = time.monotonic() - began
+    page.close()
+    return seconds
+
+
+def _dosing_page(browser: Browser, url: str) -> Page:
+    page = browser.new_page()
+    page.goto(f"{url}/dosing")
+    page.wait_for_function(_DRAWN.format(graph="dosing-graph"))
+    page.wait_for_timeout(1000)
+    return page
+
+
+def _pressed(page: Page) -> list[float]:
+    """From each of the key presses on the focused slider to the painted curve [ms]."""
     page.evaluate(_WATCH)
     for press in range(PRESSES):
         page.keyboard.press("ArrowRight" if press < PRESSES // 2 else "ArrowLeft")
         page.wait_for_function("count => window.latencies.length >= count", arg=press + 1)
         page.wait_for_timeout(120 if press % 5 else 400)
     latencies: list[float] = page.evaluate("window.latencies")
-    page.close()
     return latencies[:PRESSES]

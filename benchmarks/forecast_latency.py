@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from twin_core.domain.history import BasalRate, Bolus, History, Meal, Therapy
-from twin_core.forecast.features import windows
+from twin_core.forecast.context import inputs_of
 from twin_core.forecast.forecaster import Forecaster
 
 DAYS = 70
@@ -44,16 +44,16 @@ def main() -> None:
     history, forecaster = record(), Forecaster.load()
     now = float(history.cgm_time_min[-1])
     everywhere = history.cgm_time_min
-    batch = windows(history, everywhere[-BATCH:])
+    batch = inputs_of(history, everywhere[-BATCH:])
     one = median_ms(lambda: forecaster.forecast(history, now), 200)
-    network = median_ms(lambda: forecaster.model.predict(batch[:1]), 200)
+    network = median_ms(lambda: forecaster.model.predict(batch.rows(slice(1))), 200)
     many = median_ms(lambda: forecaster.model.predict(batch), 20)
-    all_windows = median_ms(lambda: windows(history, everywhere), 3)
+    all_windows = median_ms(lambda: inputs_of(history, everywhere), 3)
     print(f"load weights                     {median_ms(Forecaster.load, 20):8.2f} ms")
     print(f"one forecast, features included  {one:8.2f} ms")
-    print(f"network only, one window         {network:8.2f} ms")
-    print(f"network only, batch of {BATCH}       {many:8.2f} ms = {1e3 * many / BATCH:.0f} us each")
-    print(f"windows of {DAYS} days                {all_windows:8.0f} ms = {everywhere.size} origins")
+    print(f"model only, one origin           {network:8.2f} ms")
+    print(f"model only, batch   of {BATCH}       {many:8.2f} ms = {1e3 * many / BATCH:.0f} us each")
+    print(f"inputs of {DAYS} days                 {all_windows:8.0f} ms = {everywhere.size} origins")
     print(f"coverage of 14 days              {median_ms(lambda: forecaster.coverage(history, now), 5):8.0f} ms")
 
 

@@ -17,9 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from dash import DiskcacheManager
-from multiprocess import Process
+from multiprocess import Pipe, Process
 
 RESULT_GRACE_S = 2.0
+START_S = 10.0
+"""A worker that has not reached the cache by then is taken to be stuck in a lock that another thread held when it was
+forked (SQLite's, say), and started anew."""
+MOST_STARTS = 4
 _PR_SET_PDEATHSIG = 1
 
 
@@ -64,13 +68,27 @@ class BoundedDiskcacheManager(DiskcacheManager):
             if ticket not in self._waiting:
                 return
             self._waiting.remove(ticket)
-            process = Process(target=_in_worker, args=(job_fn, arguments), daemon=True)
-            self._processes[ticket] = process
-            process.start()
+            process, begun = self._started(ticket, job_fn, arguments)
+        for _ in range(MOST_STARTS - 1):
+            if begun.poll(START_S):
+                break
+            process.kill()
+            process.join()
+            with self._lock:
+                process, begun = self._started(ticket, job_fn, arguments)
         process.join()
         with self._lock:
             self._processes.pop(ticket, None)
             self._finished_at[ticket] = time.monotonic()
+
+    def _started(self, ticket: int, job_fn: Any, arguments: tuple[Any, ...]) -> tuple[Process, Any]:
+        """A worker, and the end of a pipe that has something to read once it runs or is gone."""
+        begun, tell = Pipe(duplex=False)
+        process = Process(target=_in_worker, args=(tell, self.handle, job_fn, arguments), daemon=True)
+        self._processes[ticket] = process
+        process.start()
+        tell.close()
+        return process, begun
 
     def job_running(self, job: Any) -> bool:
         """Whether a ticket waits, its process lives, or it ended so lately that its result may not be read yet.
@@ -103,8 +121,10 @@ class BoundedDiskcacheManager(DiskcacheManager):
             return {"running": len(self._processes), "waiting": len(self._waiting)}
 
 
-def _in_worker(job_fn: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _in_worker(tell: Any, cache: Any, job_fn: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """Run a job in a worker that ends with its server, however that ends: it has inherited the server's socket."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    cache.get("")
+    tell.send_bytes(b"begun")
     job_fn(*arguments)

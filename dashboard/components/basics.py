@@ -25,7 +25,7 @@ def card(*children: Any, class_name: str = "", **attributes: Any) -> html.Sectio
     return html.Section(list(children), className=f"card-box {class_name}".strip(), **attributes)
 
 
-def graph(graph_id: str, figure: Figure, label: str, class_name: str) -> html.Div:
+def graph(graph_id: Any, figure: Figure, label: str, class_name: str) -> html.Div:
     """A graph with a text alternative; never with plotly's upload button."""
     plot = dcc.Graph(id=graph_id, figure=figure, config=GRAPH_CONFIG, className="graph", style={"height": "100%"})
     return html.Div(plot, className=class_name, role="img", **aria(label=label))

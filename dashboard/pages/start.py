@@ -162,10 +162,17 @@ def _import_card() -> html.Section:
         ),
         html.Div([html.Label("Time zone of the files", htmlFor="import-zone"), zone], className="field"),
         upload,
+        _too_large(),
         dcc.Download(id="import-csv"),
         html.Div(id="import-result", **aria(live="polite")),
         class_name="stack-tight",
     )
+
+
+def _too_large() -> html.Div:
+    """Where assets/upload_limit.js names the files that are over the limit."""
+    limit: dict[str, Any] = {"data-limit-mb": str(MAX_UPLOAD_MB)}
+    return html.Div(id="import-too-large", className="notice notice-red", role="alert", hidden=True, **limit)
 
 
 def _import(services: Services, names: Sequence[str], contents: Sequence[str], zone: str) -> Any:

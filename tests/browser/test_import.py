@@ -52,3 +52,18 @@ def test_an_unknown_time_zone_is_refused_with_an_example(tab: Tab) -> None:
     page.locator("input[type=file]").set_input_files([DEFECTS / "glucose" / "glucose_2301.csv"])
     page.locator("#import-result .notice").wait_for()
     assert "Europe/London" in page.inner_text("#import-result")
+
+
+def test_a_file_over_the_limit_is_named_with_the_limit_and_the_next_good_one_takes_the_words_away(
+    tab: Tab, tmp_path: Path
+) -> None:
+    large = tmp_path / "glucose_all.csv"
+    large.write_bytes(b"0" * (20 * 1024 * 1024 + 1))
+    page = tab.open("/")
+    page.locator("input[type=file]").set_input_files(large)
+    words = page.locator("#import-too-large")
+    words.wait_for()
+    assert "glucose_all.csv: more than 20 MB" in words.inner_text()
+    page.locator("input[type=file]").set_input_files(DEFECTS / "glucose" / "glucose_2301.csv")
+    page.locator("#import-result .notice").wait_for()
+    assert words.is_hidden()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dashboard import background
 from dashboard.background import RESULT_GRACE_S, BoundedDiskcacheManager
 from twin_core.jobs.cache import open_cache
 
@@ -90,3 +91,22 @@ def test_an_error_in_a_job_is_handed_on(manager: BoundedDiskcacheManager) -> Non
     submit(manager, "a", broken)
     until(lambda: manager.result_ready("a"))
     assert "no such thing" in manager.get_result("a", None)["background_callback_error"]["msg"]
+
+
+def test_a_worker_that_is_stuck_when_forked_is_started_anew(
+    manager: BoundedDiskcacheManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    well, first = background._in_worker, tmp_path / "first"
+
+    def stuck_at_first(*arguments: Any) -> None:
+        if not first.exists():
+            first.touch()
+            time.sleep(60)
+        well(*arguments)
+
+    monkeypatch.setattr(background, "_in_worker", stuck_at_first)
+    monkeypatch.setattr(background, "START_S", 0.3)
+    ticket = submit(manager, "a", lambda _: "done")
+    until(lambda: manager.result_ready("a"))
+    assert manager.get_result("a", ticket) == "done"
+    assert first.exists()

@@ -21,6 +21,8 @@ class ForecastStatus(StrEnum):
     STALE = "stale"
     GAP = "gap"
     OUT_OF_RANGE = "out_of_range"
+    COMPRESSION = "compression"
+    UNFAMILIAR = "unfamiliar"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,10 @@ class Forecast:
     persistence_mg_dl: float | None = None
     below_70_within_min: Mapping[int, float] = field(default_factory=dict)
     model_version: str = ""
+    mean_mg_dl: FloatArray = field(default_factory=lambda: np.empty(0))
+    """Shape `(n_horizons,)`: the value that misses by the least squared error."""
+    low_alarm: bool = False
+    """Whether a low within 30 min is likely enough to warn of."""
 
     def quantile(self, level: float) -> FloatArray:
         """The curve of one quantile level [mg/dL], shape `(n_horizons,)`."""

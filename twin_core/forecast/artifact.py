@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 from twin_core.domain.errors import DamagedArtifact
 
 SHIPPED = Path(__file__).parent / "weights"
-ARRAYS_FILE, MANIFEST_FILE = "quantile_lstm.npz", "manifest.json"
+ARRAYS_FILE, MANIFEST_FILE = "forecaster.npz", "manifest.json"
 
 
-def save(folder: Path, arrays: Mapping[str, NDArray[np.float32]], manifest: Mapping[str, Any]) -> dict[str, Any]:
+def save(folder: Path, arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Write arrays and manifest; the manifest as written, with the arrays' SHA-256 and the model's version."""
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
+    np.savez_compressed(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
     digest = _sha256(folder / ARRAYS_FILE)
-    written = {"model_version": f"quantile-lstm-{digest[:8]}", "sha256": digest, **manifest}
+    written = {"model_version": f"stack-{digest[:8]}", "sha256": digest, **manifest}
     (folder / MANIFEST_FILE).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     return written
 
 
-def load(folder: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
+def load(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Arrays and manifest of a folder.
 
     Raises
@@ -34,7 +34,7 @@ def load(folder: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
     DamagedArtifact
         A file is missing or unreadable, or the arrays are not those of which the manifest speaks.
     """
-    manifest = _manifest(folder / MANIFEST_FILE)
+    manifest = manifest_of(folder)
     try:
         found = _sha256(folder / ARRAYS_FILE)
         if found != manifest["sha256"]:
@@ -48,7 +48,9 @@ def load(folder: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
         raise DamagedArtifact(f"{folder / ARRAYS_FILE} cannot be read: {error}. Train anew.") from error
 
 
-def _manifest(path: Path) -> dict[str, Any]:
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """What the manifest of a folder says; `DamagedArtifact` when it cannot be read or lacks what is needed."""
+    path = folder / MANIFEST_FILE
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -39,11 +39,14 @@ def interval_offsets(observed_mg_dl: FloatArray, quantiles_mg_dl: FloatArray) ->
 
 
 def widened(quantiles_mg_dl: FloatArray, offsets_mg_dl: FloatArray) -> FloatArray:
-    """Quantiles `(..., n_horizons, n_levels)` with each interval widened; the order of the levels is kept."""
+    """Quantiles `(..., n_horizons, n_levels)` with each interval widened; the order of the levels is kept.
+
+    The offsets have shape `(n_horizons, len(PAIRS))`, or the same with the rows' axis before it.
+    """
     moved = quantiles_mg_dl.copy()
     for pair, (low, high) in enumerate(PAIRS):
-        moved[..., low] -= offsets_mg_dl[:, pair]
-        moved[..., high] += offsets_mg_dl[:, pair]
+        moved[..., low] -= offsets_mg_dl[..., pair]
+        moved[..., high] += offsets_mg_dl[..., pair]
     below, above = moved[..., MEDIAN::-1], moved[..., MEDIAN:]
     moved[..., MEDIAN::-1] = np.minimum.accumulate(below, axis=-1)
     moved[..., MEDIAN:] = np.maximum.accumulate(above, axis=-1)

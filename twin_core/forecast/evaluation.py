@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 from twin_core.domain.errors import BadInput
 from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS
 from twin_core.domain.history import FloatArray, History
-from twin_core.forecast.features import WindowArray, column, windows
-from twin_core.forecast.quantile_lstm import QuantileLstm
+from twin_core.forecast import adaptive, alarms
+from twin_core.forecast.context import Inputs, inputs_of
+from twin_core.forecast.copula import HYPOGLYCAEMIA_MG_DL
+from twin_core.forecast.damped_trend import DampedTrend
+from twin_core.forecast.model import LOW_WITHIN_MIN, Model
+from twin_core.forecast.readiness import HIGHEST_MG_DL, LOWEST_MG_DL
 from twin_core.forecast.targets import blocks, observed
 from twin_core.metrics import forecast_scores
 
@@ -27,6 +31,9 @@ _HEADINGS = (
     *("model", "horizon min", "n", "RMSE", "RMSE per person", "MAE", "MARD %", "bias", "skill", "pinball"),
     *("coverage 50/80/90 %", "width 50/80/90"),
 )
+PERSON_HORIZONS_MIN = (30.0, 60.0, 120.0)
+RANGES_MG_DL = {"below 70": (0.0, 70.0), "70 to 180": (70.0, 180.5), "above 180": (180.5, np.inf)}
+SHIPPED = "shipped"
 INTERVALS = {50: (0.25, 0.75), 80: (0.10, 0.90), 90: (0.05, 0.95)}
 
 
@@ -38,20 +45,37 @@ class Sample:
     ----------
     persons
         Shape `(n,)`: whose window it is.
-    windows
-        Shape `(n, n_steps, n_features)`.
+    origins_min
+        Shape `(n,)`.
+    inputs
+        What a model reads at each origin.
     observed_mg_dl
         Shape `(n, n_horizons)`; NaN where there was no reading.
     """
 
     persons: NDArray[np.str_]
-    windows: WindowArray
+    origins_min: FloatArray
+    inputs: Inputs
     observed_mg_dl: FloatArray
 
     @property
     def now_mg_dl(self) -> FloatArray:
         """The reading at each origin, shape `(n,)`."""
-        return self.windows[:, -1, column("glucose")].astype(np.float64)
+        return self.inputs.now_mg_dl
+
+    @property
+    def low_within(self) -> FloatArray:
+        """1 where a reading below 70 mg/dL came within 30, 60, 120 min, NaN where none came; shape `(n, 3)`."""
+        return np.stack([_low_within(self.observed_mg_dl, within) for within in LOW_WITHIN_MIN], axis=1)
+
+    def rows(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> "Sample":
+        """Some of the rows."""
+        return Sample(
+            persons=self.persons[chosen],
+            origins_min=self.origins_min[chosen],
+            inputs=self.inputs.rows(chosen),
+            observed_mg_dl=self.observed_mg_dl[chosen],
+        )
 
     @property
     def change_mg_dl(self) -> FloatArray:
@@ -90,66 +114,199 @@ class Score:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PersonScore:
-    """RMSE of one person's held-out rows at one horizon [mg/dL], of the model and of persistence."""
+class PersonRow:
+    """One person's held-out rows at one horizon [mg/dL, shares by nominal percent]."""
 
     person: str
     horizon_min: float
-    model_rmse: float
+    count: int
+    rmse: float
     persistence_rmse: float
+    coverage: Mapping[int, float]
+    width: Mapping[int, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RangeRow:
+    """The rows whose observation lay in one range of glucose, at one horizon [mg/dL]."""
+
+    name: str
+    horizon_min: float
+    count: int
+    rmse: float
+    mae: float
+    bias: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """What the model said of rows that no fit has seen, with intervals that followed each person online.
+
+    Attributes
+    ----------
+    predicted
+        Of the shipped model, then of each baseline, all on the rows of `sample`.
+    low_within_30
+        Probability of a reading below 70 mg/dL within 30 min, shape `(n,)`.
+    """
+
+    sample: Sample
+    predicted: tuple[Predicted, ...]
+    low_within_30: FloatArray
+
+    @property
+    def shipped(self) -> Predicted:
+        """The stack as it is served."""
+        return self.predicted[0]
 
 
 def training_sample(histories: Mapping[str, History]) -> Sample:
     """Every second origin of the first 70 % of each record."""
-    return _sample(histories, {person: blocks(h).train[::TRAIN_STRIDE] for person, h in histories.items()})
+    return sample_of(histories, {person: blocks(h).train[::TRAIN_STRIDE] for person, h in histories.items()})
 
 
 def calibration_sample(histories: Mapping[str, History]) -> Sample:
     """Every origin of the 10 % that follow."""
-    return _sample(histories, {person: blocks(h).calibration for person, h in histories.items()})
+    return sample_of(histories, {person: blocks(h).calibration for person, h in histories.items()})
 
 
 def held_out_sample(histories: Mapping[str, History]) -> Sample:
     """Every origin of the last 20 % of each record, which no fit has seen."""
-    return _sample(histories, {person: blocks(h).test for person, h in histories.items()})
+    return sample_of(histories, {person: blocks(h).test for person, h in histories.items()})
 
 
-def evaluate(histories: Mapping[str, History], model: QuantileLstm) -> tuple[Score, ...]:
-    """The model, the linear forecast in it and persistence, all on the held-out rows."""
-    test = held_out_sample(histories)
-    quantiles, ridge = model.predict(test.windows), model.linear(test.windows)
-    same = np.repeat(test.now_mg_dl[:, None], len(HORIZONS_MIN), axis=1)
-    return scores(
-        test,
-        (
-            Predicted(
-                model="LSTM",
-                mean_mg_dl=forecast_scores.mean_of_quantiles(quantiles, QUANTILE_LEVELS),
-                median_mg_dl=quantiles[..., QUANTILE_LEVELS.index(0.50)],
-                quantiles_mg_dl=quantiles,
-            ),
-            Predicted(model="ridge", mean_mg_dl=ridge, median_mg_dl=ridge),
-            Predicted(model="persistence", mean_mg_dl=same, median_mg_dl=same),
+def held_out(
+    histories: Mapping[str, History], model: Model, damped: DampedTrend, origins: Mapping[str, FloatArray] | None = None
+) -> HeldOut:
+    """The model and its baselines on held-out rows; intervals have followed each person since the calibration block.
+
+    Parameters
+    ----------
+    origins
+        By person; None means the test block of each record, with the calibration block to warm up the intervals.
+    """
+    warm_up = {person: blocks(h).calibration if origins is None else np.empty(0) for person, h in histories.items()}
+    scored = {person: blocks(h).test for person, h in histories.items()} if origins is None else origins
+    sample = sample_of(histories, {person: np.concatenate([warm_up[person], scored[person]]) for person in histories})
+    parts = model.parts(sample.inputs)
+    said = model.joined(sample.inputs, parts)
+    now = sample.now_mg_dl[:, None]
+    everything = (
+        Predicted(
+            model=SHIPPED,
+            mean_mg_dl=said.mean_mg_dl,
+            median_mg_dl=said.quantiles_mg_dl[..., QUANTILE_LEVELS.index(0.50)],
+            quantiles_mg_dl=_following(sample, said.quantiles_mg_dl),
         ),
+        *(
+            _point(name, now + change)
+            for name, change in (
+                ("boosted trees", parts.trees),
+                ("LSTM", parts.network),
+                ("ridge", parts.linear),
+                ("damped trend", damped.change(sample.inputs)),
+                ("persistence", np.zeros_like(parts.linear)),
+            )
+        ),
+    )
+    chosen = np.concatenate([np.arange(warm_up[p].size + scored[p].size) >= warm_up[p].size for p in histories])
+    return HeldOut(
+        sample=sample.rows(chosen),
+        predicted=tuple(_rows(each, chosen) for each in everything),
+        low_within_30=model.low_within(parts, said.quantiles_mg_dl)[chosen, 0],
     )
 
 
-def person_scores(
-    histories: Mapping[str, History], model: QuantileLstm, horizons_min: Sequence[float]
-) -> tuple[PersonScore, ...]:
-    """The model beside persistence on every person's own held-out rows."""
-    test = held_out_sample(histories)
-    mean = forecast_scores.mean_of_quantiles(model.predict(test.windows), QUANTILE_LEVELS)
+def person_rows(held: HeldOut) -> tuple[PersonRow, ...]:
+    """Every person's own scores at 30, 60 and 120 min."""
+    sample = held.sample
     return tuple(
-        PersonScore(
-            person=str(person),
-            horizon_min=horizon,
-            model_rmse=forecast_scores.rmse(test.observed_mg_dl[own, place], mean[own, place]),
-            persistence_rmse=forecast_scores.rmse(test.observed_mg_dl[own, place], test.now_mg_dl[own]),
-        )
-        for person in np.unique(test.persons)
-        for own in (test.persons == person,)
-        for horizon, place in ((each, HORIZONS_MIN.index(each)) for each in horizons_min)
+        _person_row(str(person), horizon, sample.rows(own), _rows(held.shipped, own))
+        for person in np.unique(sample.persons)
+        for own in (np.flatnonzero(sample.persons == person),)
+        for horizon in PERSON_HORIZONS_MIN
+    )
+
+
+def range_rows(held: HeldOut) -> tuple[RangeRow, ...]:
+    """Scores of the shipped model by the range in which the observation lay."""
+    return tuple(
+        _range_row(name, low, high, horizon, held)
+        for name, (low, high) in RANGES_MG_DL.items()
+        for horizon in PERSON_HORIZONS_MIN
+    )
+
+
+def alarm_rows(held: HeldOut, histories: Mapping[str, History], threshold: float) -> tuple[alarms.AlarmScore, ...]:
+    """The alarm as it ships beside plain rules."""
+    sample, now = held.sample, held.sample.now_mg_dl
+    quantiles = held.shipped.quantiles_mg_dl
+    assert quantiles is not None
+    at_30 = quantiles[:, HORIZONS_MIN.index(30.0)]
+    rules = {
+        f"P(below 70 within 30 min) at least {threshold:.3f}": held.low_within_30 >= threshold,
+        "10 % quantile at 30 min below 70": at_30[:, QUANTILE_LEVELS.index(0.10)] < HYPOGLYCAEMIA_MG_DL,
+        "25 % quantile at 30 min below 70": at_30[:, QUANTILE_LEVELS.index(0.25)] < HYPOGLYCAEMIA_MG_DL,
+        "glucose now below 80": now < 80.0,
+    }
+    return tuple(
+        alarms.score(name, histories, sample.persons, sample.origins_min, now, raised) for name, raised in rules.items()
+    )
+
+
+def _point(name: str, glucose_mg_dl: FloatArray) -> Predicted:
+    clipped = np.clip(glucose_mg_dl, LOWEST_MG_DL, HIGHEST_MG_DL)
+    return Predicted(model=name, mean_mg_dl=clipped, median_mg_dl=clipped)
+
+
+def _rows(predicted: Predicted, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Predicted:
+    quantiles = predicted.quantiles_mg_dl
+    return Predicted(
+        model=predicted.model,
+        mean_mg_dl=predicted.mean_mg_dl[chosen],
+        median_mg_dl=predicted.median_mg_dl[chosen],
+        quantiles_mg_dl=None if quantiles is None else quantiles[chosen],
+    )
+
+
+def _following(sample: Sample, quantiles_mg_dl: FloatArray) -> FloatArray:
+    """Quantiles with intervals widened, person by person, by what had been seen until each origin."""
+    widened = quantiles_mg_dl.copy()
+    for person in np.unique(sample.persons):
+        own = np.flatnonzero(sample.persons == person)
+        misses = adaptive.scores(sample.observed_mg_dl[own], quantiles_mg_dl[own])
+        factors = adaptive.factors_over_time(sample.origins_min[own], misses)
+        widened[own] = adaptive.widened_by(quantiles_mg_dl[own], factors)
+    return np.clip(widened, LOWEST_MG_DL, HIGHEST_MG_DL)
+
+
+def _person_row(person: str, horizon_min: float, sample: Sample, said: Predicted) -> PersonRow:
+    place = HORIZONS_MIN.index(horizon_min)
+    seen, quantiles = sample.observed_mg_dl[:, place], said.quantiles_mg_dl
+    assert quantiles is not None
+    intervals = _interval_scores(seen, quantiles[:, place])
+    return PersonRow(
+        person=person,
+        horizon_min=horizon_min,
+        count=int(np.isfinite(seen).sum()),
+        rmse=forecast_scores.rmse(seen, said.mean_mg_dl[:, place]),
+        persistence_rmse=forecast_scores.rmse(seen, sample.now_mg_dl),
+        coverage=intervals["coverage"],
+        width=intervals["width"],
+    )
+
+
+def _range_row(name: str, low: float, high: float, horizon_min: float, held: HeldOut) -> RangeRow:
+    place = HORIZONS_MIN.index(horizon_min)
+    seen, said = held.sample.observed_mg_dl[:, place], held.shipped
+    inside = (seen >= low) & (seen < high)
+    return RangeRow(
+        name=name,
+        horizon_min=horizon_min,
+        count=int(inside.sum()),
+        rmse=forecast_scores.rmse(seen[inside], said.mean_mg_dl[inside, place]),
+        mae=forecast_scores.mae(seen[inside], said.median_mg_dl[inside, place]),
+        bias=forecast_scores.bias(seen[inside], said.mean_mg_dl[inside, place]),
     )
 
 
@@ -176,16 +333,29 @@ def _line(row: Score) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _sample(histories: Mapping[str, History], origins: Mapping[str, FloatArray]) -> Sample:
+def sample_of(histories: Mapping[str, History], origins: Mapping[str, FloatArray]) -> Sample:
+    """Inputs and observations at some origins of each person; `BadInput` when there is none."""
     if sum(each.size for each in origins.values()) == 0:
         raise BadInput(
             f"None of {len(histories)} histories holds an origin for this block; a record of some days is needed."
         )
+    inputs = [inputs_of(histories[person], each) for person, each in origins.items()]
     return Sample(
         persons=np.repeat(np.array(list(origins), dtype=np.str_), [each.size for each in origins.values()]),
-        windows=np.concatenate([windows(histories[person], each) for person, each in origins.items()]),
+        origins_min=np.concatenate(list(origins.values())),
+        inputs=Inputs(
+            windows=np.concatenate([each.windows for each in inputs]),
+            context=np.concatenate([each.context for each in inputs]),
+        ),
         observed_mg_dl=np.concatenate([observed(histories[person], each) for person, each in origins.items()]),
     )
+
+
+def _low_within(observed_mg_dl: FloatArray, within_min: float) -> FloatArray:
+    seen = observed_mg_dl[:, [horizon <= within_min for horizon in HORIZONS_MIN]]
+    known = np.isfinite(seen)
+    low = (np.where(known, seen, np.inf) < HYPOGLYCAEMIA_MG_DL).any(axis=1)
+    return np.where(known.any(axis=1), low.astype(np.float64), np.nan)
 
 
 def _score(sample: Sample, predicted: Predicted, horizon_min: float) -> Score:

@@ -171,14 +171,14 @@ def long_acting_share(elapsed_min: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Amounts:
+class Amounts:
     """Events of one kind in order of time."""
 
     time_min: FloatArray
     amount: FloatArray
 
     @classmethod
-    def within(cls, pairs: ArrayLike, start_min: float, end_min: float) -> "_Amounts":
+    def within(cls, pairs: ArrayLike, start_min: float, end_min: float) -> "Amounts":
         """Those of `(n, 2)` times and amounts with `start <= time <= end`, sorted."""
         table = np.asarray(pairs, dtype=np.float64).reshape(-1, 2)
         table = table[(table[:, 0] >= start_min) & (table[:, 0] <= end_min)]
@@ -214,11 +214,11 @@ class _Recent:
     """The part of a history that slots between two times can see."""
 
     glucose: History
-    bolus: _Amounts
-    carbs: _Amounts
-    basal: _Amounts
-    long_acting: _Amounts
-    steps: _Amounts
+    bolus: Amounts
+    carbs: Amounts
+    basal: Amounts
+    long_acting: Amounts
+    steps: Amounts
 
 
 def _recent(history: History, first_slot_min: float, last_slot_min: float) -> _Recent:
@@ -233,11 +233,11 @@ def _recent(history: History, first_slot_min: float, last_slot_min: float) -> _R
             cgm_mg_dl=history.cgm_mg_dl[seen],
             utc_offset_min=history.utc_offset_min,
         ),
-        bolus=_Amounts.within([(b.time_min, b.dose_u) for b in therapy.boluses], start, end),
-        carbs=_Amounts.within([(m.time_min, m.carbs_g) for m in therapy.meals], start, end),
-        basal=_Amounts.within([(b.time_min, b.rate_u_h) for b in therapy.basal], start, end),
-        long_acting=_Amounts.within([(d.time_min, d.dose_u) for d in therapy.long_acting], start, end),
-        steps=_Amounts.within(np.column_stack([known_at, history.activity_steps]), start, end),
+        bolus=Amounts.within([(b.time_min, b.dose_u) for b in therapy.boluses], start, end),
+        carbs=Amounts.within([(m.time_min, m.carbs_g) for m in therapy.meals], start, end),
+        basal=Amounts.within([(b.time_min, b.rate_u_h) for b in therapy.basal], start, end),
+        long_acting=Amounts.within([(d.time_min, d.dose_u) for d in therapy.long_acting], start, end),
+        steps=Amounts.within(np.column_stack([known_at, history.activity_steps]), start, end),
     )
 
 

@@ -10,10 +10,14 @@ from twin_core.domain.errors import UnknownName
 from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS, Forecast, ForecastStatus
 from twin_core.domain.history import FloatArray, History
 from twin_core.domain.units import MINUTES_PER_DAY
-from twin_core.forecast import artifact, copula
-from twin_core.forecast.features import STEP_MIN, held_glucose, windows
-from twin_core.forecast.quantile_lstm import N_HORIZONS, N_LEVELS, QuantileLstm
-from twin_core.forecast.readiness import ready, refusal
+from twin_core.forecast import adaptive, artifact, copula
+from twin_core.forecast.conformal import PAIRS
+from twin_core.forecast.context import inputs_of
+from twin_core.forecast.explanation import Explanation, explained
+from twin_core.forecast.features import STEP_MIN, held_glucose
+from twin_core.forecast.lstm import N_HORIZONS, N_LEVELS
+from twin_core.forecast.model import LOW_WITHIN_MIN, Model
+from twin_core.forecast.readiness import HIGHEST_MG_DL, LOWEST_MG_DL, doubt, ready, refusal
 from twin_core.forecast.targets import observed
 from twin_core.metrics import forecast_scores
 
@@ -50,16 +54,16 @@ class Coverage:
 class Forecaster:
     """A trained model and the draws of its copula. Needs no tensorflow."""
 
-    model: QuantileLstm
+    model: Model
     joint_scores: FloatArray
 
     @classmethod
     def load(cls, folder: Path = artifact.SHIPPED) -> "Forecaster":
         """The forecaster of a folder of weights; `DamagedArtifact` when they are not what their manifest says."""
-        return cls.of(QuantileLstm.load(folder))
+        return cls.of(Model.load(folder))
 
     @classmethod
-    def of(cls, model: QuantileLstm) -> "Forecaster":
+    def of(cls, model: Model) -> "Forecaster":
         """The forecaster that serves a model."""
         return cls(model=model, joint_scores=copula.draws(model.correlation))
 
@@ -68,11 +72,16 @@ class Forecaster:
         """Which weights answer."""
         return self.model.version
 
-    def forecast(self, history: History, now_min: float) -> Forecast:
+    def forecast(self, history: History, now_min: float, follow: FloatArray | None = None) -> Forecast:
         """What glucose will do from now on, by what was known until now.
 
         Readings, meals and doses after `now_min` are not looked at. Without enough recent readings the forecast
         carries a status and a sentence instead of numbers.
+
+        Parameters
+        ----------
+        follow
+            What `interval_factors` found in the person's last days; None means the intervals of the population.
         """
         status, reason = refusal(history, now_min)
         last = float(held_glucose(history, np.array([now_min]))[0][0])
@@ -85,13 +94,28 @@ class Forecaster:
         )
         if status is not ForecastStatus.OK:
             return made
-        quantiles = self.model.predict(windows(history, [now_min]))[0]
+        inputs = inputs_of(history, [now_min])
+        status, reason = doubt(inputs, self.model.context_scaling)
+        if status is not ForecastStatus.OK:
+            return replace(made, status=status, reason=reason)
+        parts = self.model.parts(inputs)
+        said = self.model.joined(inputs, parts)
+        quantiles = said.quantiles_mg_dl if follow is None else _followed(said.quantiles_mg_dl, follow)
+        low = self.model.low_within(parts, said.quantiles_mg_dl)[0]
         return replace(
             made,
             horizons_min=np.array(HORIZONS_MIN),
-            quantiles_mg_dl=quantiles,
-            below_70_within_min=copula.below_70_within(quantiles, self.joint_scores),
+            quantiles_mg_dl=quantiles[0],
+            mean_mg_dl=said.mean_mg_dl[0],
+            below_70_within_min=dict(zip(LOW_WITHIN_MIN, low.tolist(), strict=True)),
+            low_alarm=bool(low[0] >= self.model.alarm_threshold),
         )
+
+    def explain(self, history: History, now_min: float) -> Explanation | None:
+        """What the forecast at a moment leans on; None where no forecast may be made."""
+        if refusal(history, now_min)[0] is not ForecastStatus.OK:
+            return None
+        return explained(self.model, inputs_of(history, [now_min]))
 
     def paths(self, forecast: Forecast, n: int) -> FloatArray:
         """Seeded courses that agree with a forecast at every horizon [mg/dL], shape `(n, n_horizons)`."""
@@ -103,8 +127,31 @@ class Forecaster:
         quantiles = np.full((origins.size, N_HORIZONS, N_LEVELS), np.nan)
         may = ready(history, origins)
         if may.any():
-            quantiles[may] = self.model.predict(windows(history, origins[may]))
+            quantiles[may] = self.model.predict(inputs_of(history, origins[may])).quantiles_mg_dl
         return quantiles
+
+    def predict_mean(self, history: History, origins_min: ArrayLike) -> FloatArray:
+        """Mean forecasts at many origins [mg/dL], shape `(n, n_horizons)`; NaN where a forecast is withheld."""
+        origins = np.asarray(origins_min, dtype=np.float64).reshape(-1)
+        mean = np.full((origins.size, N_HORIZONS), np.nan)
+        may = ready(history, origins)
+        if may.any():
+            mean[may] = self.model.predict(inputs_of(history, origins[may])).mean_mg_dl
+        return mean
+
+    def interval_factors(self, history: History, now_min: float) -> FloatArray:
+        """How far this person's last 7 days ask to widen the intervals; `(n_horizons, n_pairs)`, see `adaptive`.
+
+        It costs as much as a thousand forecasts: keep it for some hours.
+        """
+        known = _until(history, now_min)
+        back = np.arange(0.0, adaptive.WINDOW_MIN, adaptive.STRIDE_MIN)
+        origins = adaptive.STRIDE_MIN * np.floor(now_min / adaptive.STRIDE_MIN) - back[::-1]
+        origins = origins[ready(known, origins)]
+        if origins.size == 0:
+            return np.zeros((N_HORIZONS, len(PAIRS)))
+        misses = adaptive.scores(observed(known, origins), self.predict_many(known, origins))
+        return np.asarray(adaptive.factors_over_time(origins, misses)[-1])
 
     def coverage(self, history: History, now_min: float, days: float = 14.0) -> Coverage:
         """Share of the real readings of the last days that lay inside the 50 % and 90 % intervals made before them."""
@@ -115,6 +162,10 @@ class Forecaster:
         return Coverage(
             days=days, horizons=tuple(_coverage_at(horizon, readings, quantiles) for horizon in COVERAGE_HORIZONS_MIN)
         )
+
+
+def _followed(quantiles_mg_dl: FloatArray, factors: FloatArray) -> FloatArray:
+    return np.asarray(np.clip(adaptive.widened_by(quantiles_mg_dl, factors), LOWEST_MG_DL, HIGHEST_MG_DL))
 
 
 def _until(history: History, now_min: float) -> History:

@@ -1,8 +1,8 @@
 """The network and its fit: the only file that imports tensorflow, and only when it is called.
 
-An LSTM reads the window; two dense layers turn its last state, beside the newest slot, into seven quantiles of
-the error of a linear forecast (`ridge`) at every horizon. The median is free; the others stand away from it by sums
-of softplus terms, so that no two cross.
+An LSTM reads the window; three dense layers turn its last state, beside the newest slot and the context, into seven
+quantiles of the error of a linear forecast (`ridge`) at every horizon. The median is free; the others stand away
+from it by sums of softplus terms, so that no two cross.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,26 +16,27 @@ from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS
 
 Weights: TypeAlias = dict[str, NDArray[np.float32]]
 
-UNITS = 56
-HIDDEN = 96
+UNITS = 48
+HIDDEN = (128, 64)
 BATCH = 256
 LEARNING_RATE, WEIGHT_DECAY = 2e-3, 0.1
 AVERAGING = 0.998
 """Momentum of the running average of the weights, which is what is judged and kept."""
-FEATURE_DROPOUT, HIDDEN_DROPOUT = 0.1, 0.3
+FEATURE_DROPOUT, CONTEXT_DROPOUT, CONTEXT_NOISE, HIDDEN_DROPOUT = 0.1, 0.2, 0.1, (0.2, 0.3, 0.2)
 """Without them the calibration loss rises from the second epoch on."""
 PATIENCE = 4
 THREADS = 2
 MEDIAN = QUANTILE_LEVELS.index(0.50)
 
-_LAYERS = ("lstm", "hidden", "quantiles")
+_LAYERS = ("lstm", "hidden_1", "hidden_2", "quantiles")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Network inputs `(n, steps, features)` and scaled corrections `(n, horizons)`; NaN is no target."""
+    """Windows `(n, steps, features)`, context `(n, width)` and scaled corrections `(n, horizons)`; NaN is no target."""
 
     inputs: NDArray[np.float32]
+    context: NDArray[np.float32]
     corrections: NDArray[np.float32]
 
 
@@ -55,7 +56,7 @@ def fit(train: Rows, validation: Rows, *, seed: int, epochs: int, progress: Call
     import keras
 
     _settle(seed)
-    model = build(train.inputs.shape[1], train.inputs.shape[2])
+    model = build(train.inputs.shape[1], train.inputs.shape[2], train.context.shape[1])
     steps = epochs * -(-len(train.inputs) // BATCH)
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps, alpha=0.02)
     optimizer = keras.optimizers.AdamW(
@@ -63,9 +64,9 @@ def fit(train: Rows, validation: Rows, *, seed: int, epochs: int, progress: Call
     )
     model.compile(optimizer=optimizer, loss=pinball_loss)
     history = model.fit(
-        train.inputs,
+        [train.inputs, train.context],
         train.corrections,
-        validation_data=(validation.inputs, validation.corrections),
+        validation_data=([validation.inputs, validation.context], validation.corrections),
         epochs=epochs,
         batch_size=BATCH,
         shuffle=True,
@@ -81,20 +82,23 @@ def fit(train: Rows, validation: Rows, *, seed: int, epochs: int, progress: Call
     return Fit(weights=weights_of(model), validation_loss=tuple(map(float, history.history["val_loss"])))
 
 
-def build(n_steps: int, n_features: int) -> Any:
-    """The untrained Keras model: windows in, raw outputs `(n, horizons, levels)` out (see `quantiles`)."""
+def build(n_steps: int, n_features: int, n_context: int) -> Any:
+    """The untrained Keras model: windows and context in, raw outputs `(n, horizons, levels)` out (see `quantiles`)."""
     import keras
     from keras import layers
 
-    window = keras.Input((n_steps, n_features))
+    window, context = keras.Input((n_steps, n_features)), keras.Input((n_context,))
     known = layers.SpatialDropout1D(FEATURE_DROPOUT)(window)
-    state = layers.LSTM(UNITS, name="lstm")(known)
-    seen = layers.Concatenate()([state, layers.Cropping1D((n_steps - 1, 0))(known)[:, 0]])
-    hidden = layers.Dense(HIDDEN, activation="relu", name="hidden")(layers.Dropout(HIDDEN_DROPOUT)(seen))
+    newest = layers.Cropping1D((n_steps - 1, 0))(known)[:, 0]
+    person = layers.GaussianNoise(CONTEXT_NOISE)(layers.Dropout(CONTEXT_DROPOUT)(context))
+    seen = layers.Concatenate()([layers.LSTM(UNITS, name="lstm")(known), newest, person])
+    for place, units in enumerate(HIDDEN):
+        dropped = layers.Dropout(HIDDEN_DROPOUT[place])(seen)
+        seen = layers.Dense(units, activation="relu", name=f"hidden_{place + 1}")(dropped)
     raw = layers.Dense(len(HORIZONS_MIN) * len(QUANTILE_LEVELS), name="quantiles")(
-        layers.Dropout(HIDDEN_DROPOUT)(hidden)
+        layers.Dropout(HIDDEN_DROPOUT[-1])(seen)
     )
-    return keras.Model(window, layers.Reshape((len(HORIZONS_MIN), len(QUANTILE_LEVELS)))(raw))
+    return keras.Model([window, context], layers.Reshape((len(HORIZONS_MIN), len(QUANTILE_LEVELS)))(raw))
 
 
 def quantiles(raw: Any) -> Any:

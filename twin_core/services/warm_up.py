@@ -7,7 +7,7 @@ from twin_core.solve.compiled import kernel_of
 
 
 class WarmUp:
-    """Compiles the kernels of some models in a background thread; until then the models run interpreted."""
+    """Has the kernels of some models compiled in the background; until then the models run interpreted."""
 
     def __init__(self, models: tuple[OdeModel, ...], delay_s: float) -> None:
         self._models = models
@@ -25,4 +25,4 @@ class WarmUp:
 
     def _compile(self) -> None:
         for model in self._models:
-            kernel_of(model).warm_up()
+            kernel_of(model).warm_up_in_a_child()

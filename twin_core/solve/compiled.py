@@ -1,26 +1,23 @@
-"""A model's Runge-Kutta integrator as machine code, compiled in memory while nobody waits for it.
+"""A model's Runge-Kutta integrator as machine code, made while nobody waits for it.
 
-The first compilation takes seconds, so a `Kernel` is warmed up in a background thread; until it is ready
-`solve.rk4` runs the same equations interpreted. Nothing is cached on disk: numba's cache is pickle.
-
-Patients are integrated in blocks, one array row a state and one column a patient, so that the innermost loop runs
-over patients and fills the processor's vector registers. Compiled code holds no interpreter lock, so several
-threads may integrate at once; numba's own thread pool is not used, because its default layer must not be entered
-from two threads. No fast-math: compiled and interpreted runs differ by rounding only.
+Compiling takes seconds, so a `Kernel` is warmed up in a background thread; until it is ready `solve.rk4` runs the
+same equations interpreted. A server has it compiled by a child that ends again, because a compiler's memory stays with
+the process it ran in (`solve.machine_code`). Loaded code holds no interpreter lock, so several threads may integrate at
+once.
 """
 
+import ctypes
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-import numba
+import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import types
-from numba.core.errors import RequireLiteralValue
-from numba.extending import intrinsic
 
 from twin_core.domain.models import OdeModel
 
@@ -31,13 +28,19 @@ NODES = (0.0, 0.5, 0.5, 1.0)
 WEIGHTS = (1.0 / 6.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 6.0)
 """Nodes and weights of the classical fourth-order Runge-Kutta method (Kutta 1901)."""
 
+SYMBOL = "run"
+"""The name of the function in an object file."""
+
+_SIZE_BYTES = 8
+_PACKAGES = Path(__file__).resolve().parents[2]
+
 
 class Kernel:
-    """The compiled integrators of one model: `ready` once `warm_up` has run in any thread.
+    """The compiled integrators of one model: `ready` once a warm-up has run in any thread.
 
     `run_one` writes all states of single patients, `run_block` the outputs of many, both with the arguments of
-    `_compiled`. A forked child keeps what was ready before the fork. What was still being compiled stays
-    interpreted there: the thread that held the compiler's lock does not exist in the child.
+    `loaded`. A forked child keeps what was ready before the fork. What was still being compiled stays interpreted
+    there: the thread that held the compiler's lock does not exist in the child.
     """
 
     def __init__(self, model: OdeModel) -> None:
@@ -54,20 +57,34 @@ class Kernel:
         return self.run_block is not None
 
     def warm_up(self) -> None:
-        """Compile, unless that is done; a second caller waits for the first. Does nothing in a forked child."""
+        """Compile here, unless that is done; a second caller waits for the first. Does nothing in a forked child."""
+        self._warm_up(_compiled_here)
+
+    def warm_up_in_a_child(self) -> None:
+        """As `warm_up`, but for a model of the catalog and compiled by a process that ends again.
+
+        A child that fails leaves the model interpreted, which is slower and otherwise the same.
+        """
+        self._warm_up(_compiled_in_a_child)
+
+    def _warm_up(self, compiled: Callable[[OdeModel], tuple[bytes, bytes] | None]) -> None:
         if self.ready or os.getpid() != self._process:
             return
         with self._lock:
             if not self.ready:
-                self.run_one = _compiled(self.model, 1, len(self.model.states), _all_states)
-                self.run_block = _compiled(self.model, LANES, len(self.model.output_states), self.model.outputs)
+                self._load(compiled(self.model))
                 self._done.set()
 
+    def _load(self, objects: tuple[bytes, bytes] | None) -> None:
+        if objects is not None:
+            self.run_one = loaded(objects[0], workspace(self.model, 1, len(self.model.states)))
+            self.run_block = loaded(objects[1], workspace(self.model, LANES, len(self.model.output_states)))
+
     def wait_until_ready(self, timeout_s: float | None = None) -> bool:
-        """Wait for a `warm_up` that runs in another thread, such as before a fork; whether it is ready."""
-        if self.ready or os.getpid() != self._process:
-            return self.ready
-        return self._done.wait(timeout_s)
+        """Wait for a warm-up that runs in another thread, such as before a fork; whether it is ready."""
+        if not self.ready and os.getpid() == self._process:
+            self._done.wait(timeout_s)
+        return self.ready
 
 
 @cache
@@ -76,162 +93,86 @@ def kernel_of(model: OdeModel) -> Kernel:
     return Kernel(model)
 
 
-@cache
-def _jitted(function: Callable[..., Any]) -> Any:
-    """A function for numba to compile at its first call from compiled code; both kernels share it.
-
-    Inlined by force: one call left in the loop over patients keeps it from being vectorised (measured: 2,400 instead
-    of 6,400 patient-days a second).
-    """
-    return numba.njit(error_model="numpy", forceinline=True)(function)
+def workspace(model: OdeModel, lanes: int, n_observed: int) -> int:
+    """How many numbers `lanes` patients need: state, stage, sum, slope, parameters, inputs, what is observed."""
+    quantities = len(model.parameters._fields) + len(model.inputs._fields)  # type: ignore[attr-defined]
+    return lanes * (4 * len(model.states) + quantities + n_observed)
 
 
-def _all_states(y: Any, p: Any) -> Any:  # noqa: ARG001
-    return y
+def packed(objects: tuple[bytes, bytes]) -> bytes:
+    """Two object files as one: the size of the first, then both."""
+    return len(objects[0]).to_bytes(_SIZE_BYTES, "little") + objects[0] + objects[1]
 
 
-def _no_restart(y: Any, u: Any, p: Any) -> Any:  # noqa: ARG001
-    return y
+def unpacked(data: bytes) -> tuple[bytes, bytes]:
+    """What `packed` was made from."""
+    end = _SIZE_BYTES + int.from_bytes(data[:_SIZE_BYTES], "little")
+    return data[_SIZE_BYTES:end], data[end:]
 
 
-@cache
-def _columns(lanes: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Reader and writer of a tuple that stands in every `lanes`-th place of a flat array.
+def _compiled_here(model: OdeModel) -> tuple[bytes, bytes]:
+    from twin_core.solve.machine_code import objects_of
 
-    Written as LLVM instructions with constant offsets: numba's own tuple access is a loop with a jump table, which
-    keeps the loop over patients from being vectorised (measured: 480 instead of 9,000 patient-days a second).
-    """
-
-    @intrinsic
-    def load(_typing: Any, array: Any, start: Any, count: Any) -> Any:  # noqa: ARG001
-        if not isinstance(count, types.IntegerLiteral):
-            raise RequireLiteralValue("count")
-        result = types.UniTuple(types.float64, count.literal_value)  # type: ignore[no-untyped-call]
-
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            pointers = _pointers(context, builder, signature, args, lanes, count.literal_value)
-            return context.make_tuple(builder, result, [builder.load(pointer) for pointer in pointers])
-
-        return result(array, types.intp, count), generate
-
-    @intrinsic
-    def store(_typing: Any, array: Any, start: Any, values: Any) -> Any:  # noqa: ARG001
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            for i, pointer in enumerate(_pointers(context, builder, signature, args, lanes, len(values))):
-                builder.store(builder.extract_value(args[2], i), pointer)
-            return context.get_dummy_value()
-
-        return types.void(array, types.intp, values), generate
-
-    return load, store
+    return objects_of(model)
 
 
-def _pointers(context: Any, builder: Any, signature: Any, args: Any, lanes: int, count: int) -> list[Any]:
-    data = context.make_array(signature.args[0])(context, builder, args[0]).data
-    offsets = (builder.add(args[1], ir.Constant(args[1].type, i * lanes)) for i in range(count))
-    return [builder.gep(data, [offset], inbounds=True) for offset in offsets]
+def _compiled_in_a_child(model: OdeModel) -> tuple[bytes, bytes] | None:
+    command = [sys.executable, "-m", "twin_core.solve.machine_code", model.name]
+    child = subprocess.run(  # noqa: S603 (this interpreter, and a name of the catalog)
+        command, cwd=_PACKAGES, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False
+    )
+    return unpacked(child.stdout) if child.returncode == 0 else None
 
 
-_REAL = types.float64
-_ARGUMENTS = types.void(
-    _REAL[:, ::1],
-    _REAL[:, ::1],
-    _REAL[::1],
-    _REAL[::1],
-    _REAL[:, :, ::1],
-    types.boolean[:, ::1],
-    types.boolean[::1],
-    _REAL[:, :, ::1],
-    _REAL[:, ::1],
-    types.intp,
-    types.intp,
+def _array(kind: type, dimensions: int) -> Any:
+    return np.ctypeslib.ndpointer(dtype=kind, ndim=dimensions, flags="C_CONTIGUOUS")
+
+
+_POINTERS = (
+    *(_array(np.float64, n) for n in (2, 2, 1, 1, 3)),
+    *(_array(np.bool_, n) for n in (2, 1)),
+    *(_array(np.float64, n) for n in (3, 2, 1)),
 )
+_SIGNATURE = ctypes.CFUNCTYPE(None, *_POINTERS, *(ctypes.c_ssize_t,) * 6)
 
 
-def _compiled(model: OdeModel, lanes: int, n_observed: int, observe: Callable[..., Any]) -> Callable[..., None]:
-    """A function that integrates the patients `first` to `last - 1` in blocks of `lanes`.
+def loaded(code: bytes, n_work: int) -> Callable[..., None]:
+    """The function of an object file that integrates the patients `first` to `last - 1`.
 
     Its arguments, with n patients, s steps, m inputs and 1 or n schedules: `start (n, n_states)`,
     `parameters (n, n_parameters)`, `times (s,)`, `widths (s,)`, `inputs (1 or n, s, m)`, `restarts (1 or n, s)`,
     `saved (s + 1,)`, and to be filled `observed (n, saved.sum(), n_observed)` and `final (n, n_states)`; `first`,
-    `last`. All in one flat workspace, one row a quantity: then the compiler knows that rows do not overlap.
+    `last`. Another type or number of dimensions raises `ctypes.ArgumentError`.
     """
-    P, U = model.parameters, model.inputs
-    n_y, n_p, n_u = len(model.states), len(P._fields), len(U._fields)  # type: ignore[attr-defined]
-    Y, STAGE, SUM, SLOPE = (row * n_y * lanes for row in range(4))
-    PAR = 4 * n_y * lanes
-    INPUT = PAR + n_p * lanes
-    OBSERVED = INPUT + n_u * lanes
-    size = OBSERVED + n_observed * lanes
-    load, store = _columns(lanes)
-    rhs, view, begin = _jitted(model.rhs), _jitted(observe), _jitted(model.restart or _no_restart)
-    part = numba.njit(error_model="numpy")  # inlining in numba compiles 0.4 s faster and runs 30 % slower
+    engine = _engine()
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    function = _SIGNATURE(engine.get_function_address(SYMBOL))
 
-    @part
-    def parameters_at(work, lane):  # type: ignore[no-untyped-def]
-        return P(*load(work, PAR + lane, n_p))
+    def run(
+        start: Any,
+        parameters: Any,
+        times: Any,
+        widths: Any,
+        inputs: Any,
+        restarts: Any,
+        saved: Any,
+        observed: Any,
+        final: Any,
+        first: int,
+        last: int,
+    ) -> None:
+        sizes = (len(start), len(widths), len(inputs), observed.shape[1])
+        work = np.empty(n_work)
+        function(start, parameters, times, widths, inputs, restarts, saved, observed, final, work, *sizes, first, last)
 
-    @part
-    def inputs_at(work, lane):  # type: ignore[no-untyped-def]
-        return U(*load(work, INPUT + lane, n_u))
-
-    @part
-    def take_inputs(work, inputs, restarts, step, first, last):  # type: ignore[no-untyped-def]
-        for lane in range(lanes):
-            row = min(first + lane, last - 1) % len(inputs)
-            for i in range(n_u):
-                work[INPUT + i * lanes + lane] = inputs[row, step, i]
-            if restarts[row, step]:
-                y = load(work, Y + lane, n_y)
-                store(work, Y + lane, begin(y, inputs_at(work, lane), parameters_at(work, lane)))
-
-    @part
-    def advance(work, t, h):  # type: ignore[no-untyped-def]
-        for i in range(n_y * lanes):
-            work[SUM + i] = work[Y + i]
-        for stage in range(4):
-            node, weight = NODES[stage], WEIGHTS[stage]
-            for i in range(n_y * lanes):
-                work[STAGE + i] = work[Y + i] + node * h * work[SLOPE + i]
-            for lane in range(lanes):
-                y = load(work, STAGE + lane, n_y)
-                slope = rhs(t + node * h, y, inputs_at(work, lane), parameters_at(work, lane))
-                store(work, SLOPE + lane, slope)
-            for i in range(n_y * lanes):
-                work[SUM + i] += weight * h * work[SLOPE + i]
-        for i in range(n_y * lanes):
-            work[Y + i] = work[SUM + i]
-
-    @part
-    def save(work, observed, row, first, last):  # type: ignore[no-untyped-def]
-        for lane in range(lanes):
-            store(work, OBSERVED + lane, view(load(work, Y + lane, n_y), parameters_at(work, lane)))
-        for lane in range(min(lanes, last - first)):
-            for i in range(n_observed):
-                observed[first + lane, row, i] = work[OBSERVED + i * lanes + lane]
-
-    @numba.njit(_ARGUMENTS, nogil=True, error_model="numpy")
-    def run(start, parameters, times, widths, inputs, restarts, saved, observed, final, first, last):  # type: ignore[no-untyped-def]
-        work = np.zeros(size)
-        for block in range(first, last, lanes):
-            for lane in range(lanes):
-                who = min(block + lane, last - 1)
-                for i in range(n_y):
-                    work[Y + i * lanes + lane] = start[who, i]
-                    work[SLOPE + i * lanes + lane] = 0.0
-                for i in range(n_p):
-                    work[PAR + i * lanes + lane] = parameters[who, i]
-            row = 0
-            for step in range(len(widths)):
-                if saved[step]:
-                    save(work, observed, row, block, last)
-                    row += 1
-                take_inputs(work, inputs, restarts, step, block, last)
-                advance(work, times[step], widths[step])
-            if saved[len(widths)]:
-                save(work, observed, row, block, last)
-            for lane in range(min(lanes, last - block)):
-                for i in range(n_y):
-                    final[block + lane, i] = work[Y + i * lanes + lane]
-
+    run.engine = engine  # type: ignore[attr-defined] # the code lives as long as the engine
     return run
+
+
+def _engine() -> Any:
+    """An engine that resolves what an object file calls (exp, pow) in this process."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine(jit=True, codemodel="jitdefault")
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)

@@ -7,8 +7,10 @@ from twin_core.domain.errors import BadInput
 from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS
 from twin_core.domain.history import History
 from twin_core.forecast import evaluation
+from twin_core.forecast.context import CONTEXT_NAMES, Inputs, context_column
+from twin_core.forecast.damped_trend import DampedTrend
 from twin_core.forecast.features import FEATURES, N_STEPS, column
-from twin_core.forecast.ridge import Ridge
+from twin_core.forecast.ridge import ContextScaling, Ridge
 from twin_core.forecast.targets import blocks
 
 
@@ -18,8 +20,13 @@ def histories(record):
 
 
 @pytest.fixture(scope="module")
-def scored(histories, shipped):
-    return evaluation.evaluate(histories, shipped.model)
+def held(histories, shipped):
+    return evaluation.held_out(histories, shipped.model, DampedTrend(fading_min=10.0))
+
+
+@pytest.fixture(scope="module")
+def scored(held):
+    return evaluation.scores(held.sample, held.predicted)
 
 
 def test_all_models_are_scored_on_the_same_rows(scored):
@@ -36,7 +43,7 @@ def test_persistence_has_no_skill_against_itself(scored):
 
 def test_only_the_probabilistic_model_has_intervals(scored):
     for score in scored:
-        assert (score.coverage is None) == (score.width is None) == (score.model != "LSTM")
+        assert (score.coverage is None) == (score.width is None) == (score.model != "shipped")
 
 
 def test_wider_intervals_cover_more(scored):
@@ -48,7 +55,7 @@ def test_wider_intervals_cover_more(scored):
 
 def test_the_samples_of_the_three_blocks_share_no_window(histories):
     samples = (evaluation.training_sample, evaluation.calibration_sample, evaluation.held_out_sample)
-    seen = [{window.tobytes() for window in sample(histories).windows[:, -1]} for sample in samples]
+    seen = [{window.tobytes() for window in sample(histories).inputs.windows[:, -1]} for sample in samples]
     assert not seen[0] & seen[2]
     assert not seen[1] & seen[2]
 
@@ -57,7 +64,7 @@ def test_the_held_out_sample_keeps_person_window_and_reading_together(histories)
     sample = evaluation.held_out_sample(histories)
     sizes = [blocks(history).test.size for history in histories.values()]
     assert [(sample.persons == person).sum() for person in histories] == sizes
-    assert sample.windows.shape == (sum(sizes), N_STEPS, len(FEATURES))
+    assert sample.inputs.windows.shape == (sum(sizes), N_STEPS, len(FEATURES))
     assert np.nanmedian(np.abs(sample.observed_mg_dl[:, 0] - sample.now_mg_dl)) < 10.0
 
 
@@ -81,14 +88,17 @@ def test_scores_of_a_known_error_are_that_error(histories):
 
 def test_ridge_recovers_a_linear_law():
     rng = np.random.default_rng(8)
-    made = np.zeros((4000, N_STEPS, len(FEATURES)), dtype=np.float32)
-    made[:, -1, column("insulin_on_board")] = rng.normal(0, 1, 4000)
-    made[:, 20, column("glucose_from_now")] = rng.normal(0, 1, 4000)
-    law = 20.0 - 7.0 * made[:, -1, column("insulin_on_board")] + 3.0 * made[:, 20, column("glucose_from_now")]
+    windows = np.zeros((9000, N_STEPS, len(FEATURES)), dtype=np.float32)
+    context = np.zeros((9000, len(CONTEXT_NAMES)), dtype=np.float32)
+    context[:, context_column("bolus_on_board")] = rng.normal(0, 1, 9000).clip(-3.5, 3.5)
+    windows[:, 20, column("glucose_from_now")] = rng.normal(0, 40, 9000)
+    law = 20.0 - 7.0 * context[:, context_column("bolus_on_board")] + windows[:, 20, column("glucose_from_now")] / 8.0
     change = law[:, None].astype(float).repeat(len(HORIZONS_MIN), axis=1)
     change[rng.random(change.shape) < 0.2] = np.nan
-    error = Ridge.fitted(made, change).change(made) - change
-    assert np.nanmax(np.abs(error)) < 0.5
+    inputs = Inputs(windows=windows, context=context)
+    scaled = ContextScaling.of(context).apply(context)
+    error = Ridge.fitted(scaled, inputs, change).change(scaled, inputs) - change
+    assert np.nanstd(error) < 0.05 * np.nanstd(change)
 
 
 def test_the_table_has_a_line_for_each_model_and_horizon(scored):
@@ -98,9 +108,40 @@ def test_the_table_has_a_line_for_each_model_and_horizon(scored):
     assert any(line.startswith("| ridge | 120 |") for line in lines)
 
 
-def test_every_persons_own_scores_make_up_the_mean_of_the_table(histories, scored, shipped):
-    people = evaluation.person_scores(histories, shipped.model, (60.0,))
+def test_every_persons_own_scores_make_up_the_mean_of_the_table(histories, scored, held):
+    people = [row for row in evaluation.person_rows(held) if row.horizon_min == 60.0]
     assert [each.person for each in people] == list(histories)
-    for model, own in (("LSTM", "model_rmse"), ("persistence", "persistence_rmse")):
+    for model, own in (("shipped", "rmse"), ("persistence", "persistence_rmse")):
         (row,) = (score for score in scored if score.model == model and score.horizon_min == 60.0)
         assert np.mean([getattr(each, own) for each in people]) == pytest.approx(row.rmse_per_person)
+
+
+def test_ranges_share_out_all_readings(scored, held):
+    for horizon in evaluation.PERSON_HORIZONS_MIN:
+        (row,) = (score for score in scored if score.model == "shipped" and score.horizon_min == horizon)
+        assert sum(each.count for each in evaluation.range_rows(held) if each.horizon_min == horizon) == row.count
+
+
+def test_a_damped_trend_follows_a_straight_line_at_first_and_then_fades(histories):
+    inputs = evaluation.held_out_sample(histories).inputs
+    context = inputs.context.copy()
+    context[:, context_column("change_15")] = 15.0
+    change = DampedTrend(fading_min=20.0).change(Inputs(windows=inputs.windows, context=context))
+    assert change[0, 0] == pytest.approx(20.0 * (1.0 - np.exp(-5.0 / 20.0)))
+    assert change[0, -1] == pytest.approx(20.0, rel=1e-3)
+
+
+def test_the_table_on_disk_has_a_row_for_each_person_origin_and_horizon(held, tmp_path):
+    import pandas as pd
+
+    from twin_core.forecast import table
+
+    file = tmp_path / "forecasts.parquet"
+    rows = table.write(held, file)
+    read = pd.read_parquet(file)
+    assert len(read) == rows == len(held.sample.persons) * len(HORIZONS_MIN)
+    assert list(read.columns[:3]) == ["person", "origin_utc", "horizon_min"]
+    assert not read.duplicated(["person", "origin_utc", "horizon_min"]).any()
+    assert read["observed_mg_dl"].isna().sum() == np.isnan(held.sample.observed_mg_dl).sum()
+    at_60 = read[read["horizon_min"] == 60]
+    np.testing.assert_allclose(at_60["mean"], held.shipped.mean_mg_dl[:, 11], rtol=1e-6)

@@ -8,7 +8,9 @@ import pytest
 from twin_core.domain.errors import BadInput
 from twin_core.domain.history import History
 from twin_core.forecast.features import N_NETWORK_FEATURES, N_STEPS
-from twin_core.forecast.quantile_lstm import LAYERS, QuantileLstm, raw_outputs, spread
+from twin_core.forecast.lstm import LAYERS, raw_outputs, spread
+from twin_core.forecast.model import Model
+from twin_core.forecast.report import load
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -16,12 +18,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 def test_numpy_gives_what_keras_gives_and_the_loss_ignores_missing_targets():
     from twin_core.forecast import network
 
-    model = network.build(N_STEPS, N_NETWORK_FEATURES)
+    model = network.build(N_STEPS, N_NETWORK_FEATURES, 9)
+    context = np.random.default_rng(5).normal(0, 1, (17, 9)).astype(np.float32)
     inputs = np.random.default_rng(6).normal(0, 1, (17, N_STEPS, N_NETWORK_FEATURES)).astype(np.float32)
     layers = network.weights_of(model)
     assert set(layers) == set(LAYERS)
-    by_keras = np.asarray(network.quantiles(model(inputs, training=False)))
-    by_numpy = spread(raw_outputs(layers, inputs))
+    by_keras = np.asarray(network.quantiles(model([inputs, context], training=False)))
+    by_numpy = spread(raw_outputs(layers, inputs, context))
     assert by_numpy.std() > 0.1
     np.testing.assert_allclose(60.0 * by_numpy, 60.0 * by_keras, atol=1e-4)  # 60 mg/dL: a usual change in 2 h
 
@@ -30,7 +33,9 @@ def test_numpy_gives_what_keras_gives_and_the_loss_ignores_missing_targets():
     miss = changes[:, ::2, None] - by_numpy[:, ::2]
     levels = np.array(network.QUANTILE_LEVELS)
     by_hand = np.maximum(levels * miss, (levels - 1) * miss).mean()
-    assert float(network.pinball_loss(changes, model(inputs, training=False))) == pytest.approx(by_hand, rel=1e-5)
+    assert float(network.pinball_loss(changes, model([inputs, context], training=False))) == pytest.approx(
+        by_hand, rel=1e-5
+    )
 
 
 def test_training_writes_weights_that_load_and_a_manifest_that_tells_how(record, tmp_path):
@@ -48,8 +53,13 @@ def test_training_writes_weights_that_load_and_a_manifest_that_tells_how(record,
     assert json.loads((tmp_path / "manifest.json").read_text()) == json.loads(json.dumps(manifest))
     assert manifest["data_sha256"] == data_hash(histories)
     assert manifest["data_sha256"] != data_hash({**histories, "b": record(days=6, seed=4)})
-    assert QuantileLstm.load(tmp_path).version == manifest["model_version"]
-    assert {score["model"] for score in manifest["held_out"]} == {"LSTM", "ridge", "persistence"}
+    assert Model.load(tmp_path).version == manifest["model_version"]
+    report = load(tmp_path)
+    assert {score.model for score in report.scores} == {
+        *("shipped", "boosted trees", "LSTM", "ridge", "damped trend", "persistence")
+    }
+    assert report.model_version == manifest["model_version"]
+    assert report.rows["train"] == manifest["rows"]["train"]
     shares = [share for share, _ in told]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0

@@ -1,6 +1,9 @@
 """The integrator: accurate at one-minute steps, the same in every way it can run, safe among threads."""
 
+import ctypes
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -141,3 +144,43 @@ def test_a_child_of_a_fork_never_waits_for_a_compilation_of_its_parent(monkeypat
 def test_there_is_one_kernel_a_model() -> None:
     assert kernel_of(MODEL) is kernel_of(MODEL)
     assert kernel_of(MODEL).ready
+
+
+_ALONE = """
+import sys
+import numpy as np
+from twin_core.models.glucose.dalla_man_2014 import MODEL, Parameters
+from twin_core.domain.history import Bolus, Therapy
+from twin_core.solve.compiled import kernel_of
+from twin_core.solve.rk4 import integrate, integrate_batch
+from twin_core.solve.schedule import schedule_of
+kernel_of(MODEL).warm_up_in_a_child()
+assert kernel_of(MODEL).ready
+day = schedule_of(Therapy(boluses=(Bolus(time_min=60.0, dose_u=4.0),)), start_min=0.0, end_min=600.0)
+nine = Parameters(*(np.full(9, value) for value in Parameters()))
+sys.stdout.buffer.write(integrate(MODEL, Parameters(), day).states.tobytes())
+sys.stdout.buffer.write(integrate_batch(MODEL, nine, day).outputs.tobytes())
+assert "twin_core.solve.machine_code" not in sys.modules
+"""
+
+
+def test_code_from_a_child_gives_the_same_bits_in_a_process_that_never_compiles() -> None:
+    answered = subprocess.run([sys.executable, "-c", _ALONE], stdout=subprocess.PIPE, check=True).stdout
+    day = schedule_of(Therapy(boluses=(Bolus(time_min=60.0, dose_u=4.0),)), start_min=0.0, end_min=600.0)
+    nine = Parameters(*(np.full(9, value) for value in DEFAULT))
+    one, many = integrate(MODEL, DEFAULT, day).states, integrate_batch(MODEL, nine, day).outputs
+    assert answered == one.tobytes() + many.tobytes()
+
+
+def test_a_child_that_fails_leaves_the_model_interpreted_and_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    kernel = Kernel(MODEL)
+    kernel.warm_up_in_a_child()
+    assert not kernel.wait_until_ready()
+
+
+def test_arrays_of_another_type_never_reach_the_compiled_code(compiled: Kernel) -> None:
+    whole = np.zeros((1, 1, 1), dtype=np.int64)
+    assert compiled.run_one is not None
+    with pytest.raises(ctypes.ArgumentError):
+        compiled.run_one(*(whole,) * 9, 0, 1)

@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -228,12 +227,9 @@ def test_the_span_is_of_the_readings(store: SqliteStore) -> None:
     assert store.span(OWNER, "p1") == (START + timedelta(minutes=5), START + timedelta(minutes=60))
 
 
-def test_seventy_days_of_readings_are_appended_in_under_two_seconds(store: SqliteStore) -> None:
-    # 20,000 readings; measured 0.12 s. The bound is wide for a busy machine.
+def test_seventy_days_of_readings_are_appended_in_one_call(store: SqliteStore) -> None:
     readings = [reading(5 * index) for index in range(20_000)]
-    started = time.perf_counter()
     assert store.append(OWNER, "p1", readings, []).readings_added == 20_000
-    assert time.perf_counter() - started < 2.0
 
 
 # Reports, twins, preferences -----------------------------------------------------------------------------------
