@@ -138,7 +138,7 @@ def assemble(store: Store, cache: ResultCache, clock: Clock, lock: TextIO | None
     records = Records(store, SOURCES)
     live = Live(records, clock)
     twins = Twins(store, records, live, cache)
-    forecasters = PersonalForecasters(store, records, live, Forecaster.load())
+    forecasters = PersonalForecasters(store, records, live, Forecaster.load(), cache)
     dosing = Dosing(DRUGS)
     second = SecondStructure(records, twins, cache)
     return Services(

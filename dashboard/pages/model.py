@@ -202,7 +202,7 @@ def _version(record: ForecasterRecord) -> list[Any]:
     name = html.Strong(f"Version {record.version}")
     parts: list[Any] = [html.P([name, f": {record.what}{when}"], className="small")]
     if record.trial:
-        parts.append(html.P(f"{record.trial}.", className="muted tiny"))
+        parts.append(html.P(record.trial, className="muted tiny"))
     if record.in_use:
         return [*parts, html.Div(html.Span("in use", className="chip"))]
     if not record.usable:

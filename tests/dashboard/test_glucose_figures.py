@@ -6,7 +6,6 @@ import pytest
 
 from dashboard.components.now import POSSIBLE, alert_of, sentence_of, trend_of
 from dashboard.figures.glucose import TODAY_TRACES, WHAT_IF_TRACES, today_figure, what_if_figure
-from dashboard.figures.pk import concentration_figure
 from dashboard.pages.today import patched
 from dashboard.theme.display import Display, Screen
 from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS, Forecast, ForecastStatus
@@ -49,9 +48,7 @@ def withheld() -> Forecast:
 def test_figures_are_valid_plotly() -> None:
     today = today_figure(history(), forecast(), NOW_MIN, INSULIN, screen())
     planned = what_if_figure(history(), forecast(), NOW_MIN, forecast(150.0).quantiles_mg_dl, screen())
-    times = np.linspace(0.0, 24.0, 10)
-    drug = concentration_figure(times, times, np.outer(np.arange(5), times), (0.0, 12.0), screen())
-    for figure in (today, planned, drug):
+    for figure in (today, planned):
         assert go.Figure(figure).data
         assert "NaN" not in json.dumps(figure, allow_nan=False)
 

@@ -12,11 +12,12 @@ from twin_core.domain.history import FloatArray, History
 from twin_core.domain.units import MINUTES_PER_DAY
 from twin_core.forecast import adaptive, artifact, copula
 from twin_core.forecast.conformal import PAIRS
-from twin_core.forecast.context import inputs_of
+from twin_core.forecast.context import Inputs, inputs_of
 from twin_core.forecast.explanation import Explanation, explained
 from twin_core.forecast.features import STEP_MIN, held_glucose
 from twin_core.forecast.lstm import N_HORIZONS, N_LEVELS
-from twin_core.forecast.model import LOW_WITHIN_MIN, Model
+from twin_core.forecast.model import LOW_WITHIN_MIN, Model, Predicted
+from twin_core.forecast.personal import Personal
 from twin_core.forecast.readiness import HIGHEST_MG_DL, LOWEST_MG_DL, doubt, ready, refusal
 from twin_core.forecast.targets import observed
 from twin_core.metrics import forecast_scores
@@ -52,10 +53,20 @@ class Coverage:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecaster:
-    """A trained model and the draws of its copula. Needs no tensorflow."""
+    """A trained model and the draws of its copula. Needs no tensorflow.
+
+    Attributes
+    ----------
+    personal
+        A person's own correction, if one was adopted.
+    label
+        What tells that from others, appended to the version.
+    """
 
     model: Model
     joint_scores: FloatArray
+    personal: Personal | None = None
+    label: str = ""
 
     @classmethod
     def load(cls, folder: Path = artifact.SHIPPED) -> "Forecaster":
@@ -70,7 +81,7 @@ class Forecaster:
     @property
     def model_version(self) -> str:
         """Which weights answer."""
-        return self.model.version
+        return self.model.version + self.label
 
     def forecast(self, history: History, now_min: float, follow: FloatArray | None = None) -> Forecast:
         """What glucose will do from now on, by what was known until now.
@@ -99,7 +110,7 @@ class Forecaster:
         if status is not ForecastStatus.OK:
             return replace(made, status=status, reason=reason)
         parts = self.model.parts(inputs)
-        said = self.model.joined(inputs, parts)
+        said = self._own(inputs, self.model.joined(inputs, parts))
         quantiles = said.quantiles_mg_dl if follow is None else _followed(said.quantiles_mg_dl, follow)
         low = self.model.low_within(parts, said.quantiles_mg_dl)[0]
         return replace(
@@ -127,8 +138,19 @@ class Forecaster:
         quantiles = np.full((origins.size, N_HORIZONS, N_LEVELS), np.nan)
         may = ready(history, origins)
         if may.any():
-            quantiles[may] = self.model.predict(inputs_of(history, origins[may])).quantiles_mg_dl
+            quantiles[may] = self._predicted(history, origins[may]).quantiles_mg_dl
         return quantiles
+
+    def followed_many(self, history: History, origins_min: FloatArray) -> FloatArray:
+        """As `predict_many` at increasing origins, the intervals as they followed this person until each of them."""
+        if origins_min.size == 0:
+            return self.predict_many(history, origins_min)
+        step = adaptive.STRIDE_MIN
+        before = step * np.floor(origins_min[0] / step) - np.arange(step, adaptive.WINDOW_MIN + step, step)[::-1]
+        moments = np.concatenate((before[before < origins_min[0]], origins_min))
+        quantiles = self.predict_many(history, moments)
+        factors = adaptive.factors_over_time(moments, adaptive.scores(observed(history, moments), quantiles))
+        return _followed(quantiles, factors)[-origins_min.size :]
 
     def predict_mean(self, history: History, origins_min: ArrayLike) -> FloatArray:
         """Mean forecasts at many origins [mg/dL], shape `(n, n_horizons)`; NaN where a forecast is withheld."""
@@ -136,8 +158,15 @@ class Forecaster:
         mean = np.full((origins.size, N_HORIZONS), np.nan)
         may = ready(history, origins)
         if may.any():
-            mean[may] = self.model.predict(inputs_of(history, origins[may])).mean_mg_dl
+            mean[may] = self._predicted(history, origins[may]).mean_mg_dl
         return mean
+
+    def _predicted(self, history: History, origins_min: FloatArray) -> Predicted:
+        inputs = inputs_of(history, origins_min)
+        return self._own(inputs, self.model.predict(inputs))
+
+    def _own(self, inputs: Inputs, said: Predicted) -> Predicted:
+        return said if self.personal is None else self.personal.applied(self.model, inputs, said)
 
     def interval_factors(self, history: History, now_min: float) -> FloatArray:
         """How far this person's last 7 days ask to widen the intervals; `(n_horizons, n_pairs)`, see `adaptive`.
@@ -157,8 +186,8 @@ class Forecaster:
         """Share of the real readings of the last days that lay inside the 50 % and 90 % intervals made before them."""
         known = _until(history, now_min)
         back = np.arange(0.0, days * MINUTES_PER_DAY, COVERAGE_STEP_MIN)
-        origins = now_min - STEP_MIN - back[::-1]
-        readings, quantiles = observed(known, origins), self.predict_many(known, origins)
+        origins = COVERAGE_STEP_MIN * np.floor((now_min - STEP_MIN) / COVERAGE_STEP_MIN) - back[::-1]
+        readings, quantiles = observed(known, origins), self.followed_many(known, origins)
         return Coverage(
             days=days, horizons=tuple(_coverage_at(horizon, readings, quantiles) for horizon in COVERAGE_HORIZONS_MIN)
         )

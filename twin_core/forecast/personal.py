@@ -63,7 +63,7 @@ class Trial:
 
 
 def personalised(
-    model: Model, history: History, now_min: float, progress: Callable[[float, str], None] | None = None
+    model: Model, history: History, now_min: float, progress: Callable[[float, str], object] | None = None
 ) -> Trial:
     """Fit a personal learner to a record up to `now_min` and try it on the last week (or last third) of it.
 
@@ -99,7 +99,7 @@ def fitted(
     history: History,
     learning: FloatArray,
     known_until_min: float,
-    progress: Callable[[float], None] = lambda _share: None,
+    progress: Callable[[float], object] = lambda _share: None,
 ) -> Personal:
     """The learner of what was missed at some origins, by readings until a moment."""
     columns, missed = [], []

@@ -20,6 +20,7 @@ from twin_core.domain.units import MINUTES_PER_DAY
 from twin_core.metrics import forecast_scores
 from twin_core.metrics.drift import cumulative_sums
 from twin_core.services.frozen_forecasts import (
+    FORECAST_BEFORE_MIN,
     WATCHED_HORIZONS_MIN,
     Scored,
     ScoredHorizon,
@@ -37,7 +38,6 @@ LEAST_OF_A_DAY = 24
 """Scored forecasts without which a day has no figures: six hours of them."""
 LEAST_DAYS = 5
 """Days with figures without which nothing is said of drift."""
-_BEFORE_MIN = 14.0 * MINUTES_PER_DAY
 """What the forecaster may see before the first day."""
 _REFRESH_MIN = 360.0
 _KEPT = 8
@@ -156,7 +156,7 @@ class ForecastWatches:
 
     def _build(self, viewer: Viewer, person_id: str, until_min: float) -> ForecastWatch:
         start_min = until_min - WATCH_DAYS * MINUTES_PER_DAY
-        history = self._records.history(viewer, person_id, start_min - _BEFORE_MIN, until_min)
+        history = self._records.history(viewer, person_id, start_min - FORECAST_BEFORE_MIN, until_min)
         forecaster = self._forecasters.current(viewer, person_id)
         rows = scored(forecaster, history, start_min=start_min, end_min=until_min)
         zone = ZoneInfo(self._records.person(viewer, person_id).time_zone)

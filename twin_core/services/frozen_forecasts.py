@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS
 from twin_core.domain.history import FloatArray, History
+from twin_core.domain.units import MINUTES_PER_DAY
 from twin_core.forecast.features import held_glucose
 from twin_core.forecast.forecaster import Forecaster
 from twin_core.forecast.targets import observed
@@ -15,6 +16,8 @@ from twin_core.metrics import forecast_scores
 from twin_core.metrics.error_grid import Grid
 from twin_core.services.error_grids import GRIDS, GridView, grid_view
 
+FORECAST_BEFORE_MIN = 21.0 * MINUTES_PER_DAY
+"""A forecast reads habits of 14 days; its intervals follow the 7 days before it."""
 WATCH_STEP_MIN = 15.0
 WATCHED_HORIZONS_MIN = (30.0, 60.0, 120.0)
 _INTERVALS = {50: (0.25, 0.75), 80: (0.10, 0.90), 90: (0.05, 0.95)}
@@ -121,7 +124,7 @@ def scored(forecaster: Forecaster, history: History, *, start_min: float, end_mi
         origins_min=origins,
         now_mg_dl=held_glucose(history, origins)[0],
         observed_mg_dl=observed(history, origins),
-        quantiles_mg_dl=forecaster.predict_many(history, origins),
+        quantiles_mg_dl=forecaster.followed_many(history, origins),
     )
 
 

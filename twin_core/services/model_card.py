@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from twin_core.forecast import artifact
 from twin_core.forecast.evaluation import Score
+from twin_core.forecast.report import EvaluationReport, load
 
 PERSISTENCE = "persistence"
 
@@ -21,10 +21,8 @@ class ModelCard:
 
     Attributes
     ----------
-    rows
-        Origins used, by block.
-    scores
-        Each model at each horizon, all on the same held-out rows.
+    report
+        Its evaluation on records that it has not seen.
     """
 
     version: str
@@ -32,11 +30,24 @@ class ModelCard:
     command: str
     seed: int
     persons: int
-    rows: Mapping[str, int]
     data_sha256: str
     weights_sha256: str
-    protocol: str
-    scores: tuple[Score, ...]
+    report: EvaluationReport
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """Each model at each horizon, all on the same held-out rows."""
+        return self.report.scores
+
+    @property
+    def rows(self) -> Mapping[str, int]:
+        """Origins used, by block."""
+        return self.report.rows
+
+    @property
+    def protocol(self) -> str:
+        """How it was scored, in a sentence."""
+        return self.report.protocol
 
     @cached_property
     def models(self) -> tuple[str, ...]:
@@ -60,33 +71,14 @@ class ModelCard:
 def model_card(folder: Path = artifact.SHIPPED) -> ModelCard:
     """The card of a folder of weights; `DamagedArtifact` when they are not what their manifest says."""
     _, manifest = artifact.load(folder)
+    report = load(folder)
     return ModelCard(
         version=manifest["model_version"],
         date=manifest["date"],
         command=manifest["command"],
         seed=manifest["seed"],
         persons=manifest["persons"],
-        rows=manifest["rows"],
         data_sha256=manifest["data_sha256"],
         weights_sha256=manifest["sha256"],
-        protocol=_protocol(manifest["protocol"]),
-        scores=tuple(_score(row) for row in manifest["held_out"]),
+        report=report,
     )
-
-
-def _protocol(written: Mapping[str, Any]) -> str:
-    train, calibration = (round(100 * written[name]) for name in ("train_share", "calibration_share"))
-    return (
-        f"The first {train} % of each record train, the next {calibration} % calibrate the intervals, the last "
-        f"{100 - train - calibration} % test, with {written['embargo_min']:.0f} min between them. A reading counts "
-        "from the next 5-min slot, nothing is interpolated, and every model is scored on the same rows."
-    )
-
-
-def _score(row: Mapping[str, Any]) -> Score:
-    """JSON keys are text; percentages are numbers."""
-    by_percent = {
-        name: None if row[name] is None else {int(percent): value for percent, value in row[name].items()}
-        for name in ("coverage", "width")
-    }
-    return Score(**{**row, **by_percent})

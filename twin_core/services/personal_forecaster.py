@@ -8,38 +8,29 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twin_core.domain.access import Purpose, Viewer
 from twin_core.domain.errors import BiotwinError, UnknownName
-from twin_core.domain.forecasts import QUANTILE_LEVELS
-from twin_core.domain.history import FloatArray, History
-from twin_core.domain.ports import ForecasterVersion, Store
+from twin_core.domain.forecasts import Forecast
+from twin_core.domain.history import FloatArray
+from twin_core.domain.ports import ForecasterVersion, ResultCache, Store
 from twin_core.domain.units import MINUTES_PER_DAY
-from twin_core.forecast import conformal
 from twin_core.forecast.forecaster import Forecaster
-from twin_core.forecast.targets import EMBARGO_MIN
+from twin_core.forecast.personal import Personal, personalised
 from twin_core.inference.data_hash import data_hash
-from twin_core.metrics import forecast_scores
-from twin_core.services.frozen_forecasts import WATCHED_HORIZONS_MIN, Scored, scored
+from twin_core.services.frozen_forecasts import FORECAST_BEFORE_MIN
 from twin_core.services.live import Live
 from twin_core.services.records import Records
 
-TRIAL_DAYS = 7.0
 LEARN_DAYS = 28.0
-LEAST_LEARN_DAYS = 3.0
-"""Of forecasts with readings; and the trial needs as many."""
-LEAST_GAIN = 0.005
-"""Share of the pinball loss that must be gone, or else may at most be added: less may be chance."""
-LEAST_CLOSER = 0.01
-"""By how much the intervals must come nearer to what they say, where the loss stays as it is."""
 STAYS = "The forecaster in use stays."
-_BEFORE_MIN = 14.0 * MINUTES_PER_DAY
-_POPULATION, _INTERVALS = "population", "intervals"
-_NOMINAL = 0.90
+HABITS_MIN = 14.0 * MINUTES_PER_DAY
+"""A forecast reads the habits of so long."""
+_FOLLOW_REFRESH_MIN = 60.0
+_POPULATION, _PERSONAL = "population", "personal"
 _KEPT = 16
 
 Progress = Callable[[float, str], object]
@@ -75,21 +66,15 @@ class LearnOutcome:
     sentence: str
 
 
-class Trial(NamedTuple):
-    """How a forecaster did on a week: pinball loss and share in the 90 % interval, means of 30, 60 and 120 min."""
-
-    loss_mg_dl: float
-    inside_90: float
-
-
 class PersonalForecasters:
     """The forecaster of every person: the newest version kept for them, else the shipped one."""
 
-    def __init__(self, store: Store, records: Records, live: Live, population: Forecaster) -> None:
+    def __init__(self, store: Store, records: Records, live: Live, population: Forecaster, cache: ResultCache) -> None:
         self._store = store
         self._records = records
         self._live = live
         self._population = population
+        self._cache = cache
         self._lock = threading.Lock()
         self._made: dict[str, Forecaster] = {}
 
@@ -101,12 +86,29 @@ class PersonalForecasters:
         key = f"{person_id}:{kept.version}"
         made = self._made.get(key)
         if made is None:
-            made = with_intervals(self._population, kept.payload["offsets_mg_dl"], f"person-{kept.version}")
+            made = with_correction(self._population, kept.payload["coefficients"], f"person-{kept.version}")
             with self._lock:
                 self._made[key] = made
                 for old in list(self._made)[:-_KEPT]:
                     del self._made[old]
         return made
+
+    def forecast(self, viewer: Viewer, person_id: str, now_min: float) -> Forecast:
+        """The one forecast of a person's present, by two weeks of habits; its intervals follow the person."""
+        forecaster = self.current(viewer, person_id)
+        history = self._records.history(viewer, person_id, now_min - HABITS_MIN, now_min + 1.0)
+        return forecaster.forecast(history, now_min, self._follow(viewer, person_id, forecaster, now_min))
+
+    def _follow(self, viewer: Viewer, person_id: str, forecaster: Forecaster, now_min: float) -> FloatArray:
+        """How far to widen the intervals, looked back at once every hour of the person's time."""
+        until_min = now_min - now_min % _FOLLOW_REFRESH_MIN
+        key = f"follow:{person_id}:{until_min:.0f}:{forecaster.model_version}"
+        kept = self._cache.get(key)
+        if kept is None:
+            history = self._records.history(viewer, person_id, until_min - FORECAST_BEFORE_MIN, until_min)
+            kept = np.round(forecaster.interval_factors(history, until_min), 4).tolist()
+            self._cache.set(key, kept, expire=86400.0)
+        return np.array(kept)
 
     def version(self, viewer: Viewer, person_id: str) -> int:
         """The number of the version in use; 0 when nothing was ever kept."""
@@ -149,105 +151,41 @@ class PersonalForecasters:
     def _learn(self, viewer: Viewer, person_id: str, progress: Progress) -> LearnOutcome:
         progress(0.0, "Reading the last weeks.")
         now_min = float(int(self._live.now_min(viewer, person_id)))
-        trial_min, first_min = now_min - TRIAL_DAYS * MINUTES_PER_DAY, now_min - LEARN_DAYS * MINUTES_PER_DAY
-        history = self._records.history(viewer, person_id, first_min - _BEFORE_MIN, now_min)
-        progress(0.1, "Forecasting the weeks before the last.")
-        known = until(history, trial_min)
-        learning = scored(self._population, known, start_min=first_min, end_min=trial_min - EMBARGO_MIN)
-        if _days_of(learning) < LEAST_LEARN_DAYS:
-            return LearnOutcome(adopted=False, sentence=_too_little(_days_of(learning)))
-        progress(0.5, "Learning how wide the intervals must be.")
-        offsets = conformal.interval_offsets(learning.observed_mg_dl[_made(learning)], _quantiles(learning))
-        candidate = with_intervals(self._population, offsets.tolist(), "on-trial")
-        progress(0.6, "Trying both on the last week.")
-        before = _trial_of(scored(self._population, history, start_min=trial_min, end_min=now_min))
-        after = _trial_of(scored(candidate, history, start_min=trial_min, end_min=now_min))
+        history = self._records.history(viewer, person_id, now_min - LEARN_DAYS * MINUTES_PER_DAY - HABITS_MIN, now_min)
+        trial = personalised(self._population.model, history, now_min, progress)
         progress(1.0, "Done.")
-        if not _better(after, before):
-            return LearnOutcome(adopted=False, sentence=f"{_trial(before, after)}: not adopted. {STAYS}")
+        if not trial.adopted:
+            return LearnOutcome(adopted=False, sentence=f"{trial.sentence} {STAYS}")
         payload = {
-            "kind": _INTERVALS,
+            "kind": _PERSONAL,
             "base": self._population.model_version,
-            "offsets_mg_dl": np.round(offsets, 3).tolist(),
-            "before": before._asdict(),
-            "after": after._asdict(),
+            "coefficients": np.round(trial.personal.coefficients, 5).tolist(),
+            "trial": trial.sentence,
         }
         digest = data_hash(history.cgm_time_min, history.cgm_mg_dl, history.therapy, body_weight_kg=None)
         kept = self._store.save_forecaster(viewer, person_id, digest, payload)
-        return LearnOutcome(adopted=True, sentence=f"{_trial(before, after)}: version {kept.version} is now in use.")
+        return LearnOutcome(adopted=True, sentence=f"{trial.sentence} Version {kept.version} is now in use.")
 
     def _usable(self, kept: ForecasterVersion) -> bool:
         return kept.payload["kind"] == _POPULATION or self._changes(kept)
 
     def _changes(self, kept: ForecasterVersion) -> bool:
         """Whether a version changes the weights that are shipped now."""
-        return bool(kept.payload["kind"] == _INTERVALS and kept.payload["base"] == self._population.model_version)
+        return bool(kept.payload["kind"] == _PERSONAL and kept.payload["base"] == self._population.model_version)
 
     def _record(self, kept: ForecasterVersion, *, in_use: bool) -> ForecasterRecord:
-        own = kept.payload["kind"] == _INTERVALS
+        own = kept.payload["kind"] == _PERSONAL
         return ForecasterRecord(
             version=kept.version,
-            what="this person's own intervals" if own else "as shipped, again",
-            trial=_trial(*(Trial(**kept.payload[name]) for name in ("before", "after"))) if own else "",
+            what="this person's own correction" if own else "as shipped, again",
+            trial=kept.payload["trial"] if own else "",
             created=kept.created,
             in_use=in_use,
             usable=self._usable(kept),
         )
 
 
-def with_intervals(population: Forecaster, offsets_mg_dl: Any, name: str) -> Forecaster:
-    """The forecaster with each interval widened further, by offsets `(n_horizons, n_pairs)` [mg/dL]."""
-    model = population.model
-    widened = model.offsets_mg_dl + np.asarray(offsets_mg_dl, dtype=np.float64)
-    return Forecaster.of(replace(model, offsets_mg_dl=widened, version=f"{model.version}+{name}"))
-
-
-def until(history: History, end_min: float) -> History:
-    """A history without the readings from a moment on, so that nothing can be learned from them."""
-    known = history.cgm_time_min < end_min
-    return replace(history, cgm_time_min=history.cgm_time_min[known], cgm_mg_dl=history.cgm_mg_dl[known])
-
-
-def _made(rows: Scored) -> NDArray[np.bool_]:
-    return np.asarray(np.isfinite(rows.quantiles_mg_dl).all(axis=(1, 2)))
-
-
-def _quantiles(rows: Scored) -> FloatArray:
-    return rows.quantiles_mg_dl[_made(rows)]
-
-
-def _days_of(rows: Scored) -> float:
-    """Time with a forecast [days]."""
-    step = float(rows.origins_min[1] - rows.origins_min[0])
-    return float(_made(rows).sum()) * step / MINUTES_PER_DAY
-
-
-def _trial_of(rows: Scored) -> Trial:
-    """NaN when one of the horizons cannot be scored."""
-    each = [rows.at(horizon) for horizon in WATCHED_HORIZONS_MIN]
-    losses = [forecast_scores.pinball(own.observed_mg_dl, own.quantiles_mg_dl, QUANTILE_LEVELS) for own in each]
-    held = [forecast_scores.coverage(own.observed_mg_dl, *own.interval(90)) for own in each]
-    return Trial(loss_mg_dl=float(np.mean(losses)), inside_90=float(np.mean(held)))
-
-
-def _better(after: Trial, before: Trial) -> bool:
-    """Whether the loss fell, or the intervals came nearer to what they say at the same loss."""
-    if after.loss_mg_dl < (1.0 - LEAST_GAIN) * before.loss_mg_dl:
-        return True
-    closer = abs(before.inside_90 - _NOMINAL) - abs(after.inside_90 - _NOMINAL)
-    return closer > LEAST_CLOSER and after.loss_mg_dl < (1.0 + LEAST_GAIN) * before.loss_mg_dl
-
-
-def _trial(before: Trial, after: Trial) -> str:
-    return (
-        f"On a week that it had not seen its loss was {after.loss_mg_dl:.2f} and its 90 % interval held "
-        f"{100 * after.inside_90:.0f} %; the shipped forecaster's were {before.loss_mg_dl:.2f} mg/dL and "
-        f"{100 * before.inside_90:.0f} %"
-    )
-
-
-def _too_little(days: float) -> str:
-    return (
-        f"There are {days:.1f} days of forecasts before the last week; learning needs {LEAST_LEARN_DAYS:.0f}, and the "
-        f"last week to try it. {STAYS}"
-    )
+def with_correction(population: Forecaster, coefficients: Any, name: str) -> Forecaster:
+    """The forecaster with a person's own correction, coefficients of `forecast.personal.Personal`."""
+    personal = Personal(coefficients=np.asarray(coefficients, dtype=np.float64))
+    return replace(population, personal=personal, label=f"+{name}")

@@ -17,6 +17,7 @@ from twin_core.forecast.features import held_glucose
 from twin_core.forecast.targets import observed
 from twin_core.inference.retelling import CannotRetell, ToldDay, retold, told_day
 from twin_core.services.frozen_forecasts import (
+    FORECAST_BEFORE_MIN,
     WATCH_STEP_MIN,
     WATCHED_HORIZONS_MIN,
     Scored,
@@ -149,10 +150,11 @@ class Replay:
     def day(self, viewer: Viewer, person_id: str, day: date) -> ReplayedDay:
         """A local day with the forecasts that were, or would have been, made in it."""
         start_min, end_min = self._bounds(viewer, person_id, day)
-        history = self._records.history(viewer, person_id, start_min - _BEFORE_MIN, end_min + HORIZONS_MIN[-1])
+        begin_min = start_min - FORECAST_BEFORE_MIN
+        history = self._records.history(viewer, person_id, begin_min, end_min + HORIZONS_MIN[-1])
         origins = np.arange(start_min, end_min, WATCH_STEP_MIN)
         forecaster = self._forecasters.current(viewer, person_id)
-        quantiles = forecaster.predict_many(history, origins)
+        quantiles = forecaster.followed_many(history, origins)
         return ReplayedDay(
             day=day,
             start_min=start_min,

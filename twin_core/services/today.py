@@ -11,13 +11,14 @@ from twin_core.domain.history import FloatArray, History, Therapy
 from twin_core.domain.people import Person
 from twin_core.domain.ports import ResultCache
 from twin_core.forecast.features import carbs_remaining, insulin_remaining
+from twin_core.services.frozen_forecasts import FORECAST_BEFORE_MIN
 from twin_core.services.live import Live
 from twin_core.services.personal_forecaster import PersonalForecasters
 from twin_core.services.records import Records
 from twin_core.services.twins import Twins
 
 LOOK_BACK_MIN = 1800.0
-"""What the forecaster and the insulin curve see of the past: 30 h."""
+"""What the page and the insulin curve see of the past: 30 h."""
 COVERAGE_DAYS = 14.0
 COVERAGE_HORIZON_MIN = 60.0
 LEAST_COVERAGE_COUNT = 50
@@ -108,7 +109,7 @@ class TodayViews:
             token=token,
             now_min=now_min,
             history=history,
-            forecast=self._forecasters.current(viewer, person_id).forecast(history, now_min),
+            forecast=self._forecasters.forecast(viewer, person_id, now_min),
             coverage=self._coverage(viewer, person_id, now_min),
             insulin=self._twins.plasma_insulin(viewer, person_id, history.therapy, now_min),
             iob_u=insulin_on_board(history.therapy, now_min),
@@ -131,7 +132,7 @@ class TodayViews:
         return BandCoverage(**kept) if kept else None
 
     def _look_back(self, viewer: Viewer, person_id: str, until_min: float) -> dict[str, float]:
-        start_min = until_min - COVERAGE_DAYS * 1440.0 - LOOK_BACK_MIN
+        start_min = until_min - COVERAGE_DAYS * 1440.0 - FORECAST_BEFORE_MIN
         history = self._records.history(viewer, person_id, start_min, until_min)
         forecaster = self._forecasters.current(viewer, person_id)
         found = forecaster.coverage(history, until_min, COVERAGE_DAYS).at(COVERAGE_HORIZON_MIN)
