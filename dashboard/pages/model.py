@@ -18,7 +18,7 @@ from twin_core.services.application import Services
 from twin_core.services.error_grids import GRIDS
 from twin_core.services.forecast_watch import DriftAction, ForecastWatch
 from twin_core.services.frozen_forecasts import WatchedHorizon
-from twin_core.services.model_card import PERSISTENCE, ModelCard
+from twin_core.services.model_card import PERSISTENCE, HypoRow, ModelCard
 from twin_core.services.personal_forecaster import ForecasterRecord
 
 _TONES = {
@@ -259,7 +259,9 @@ def _card_part(model: ModelCard, display: Display) -> list[Any]:
             _side_by_side(model, display),
             _card_coverage(model, display),
             class_name="stack plot-card",
-        )
+        ),
+        card(html.H2("Alarms for lows"), *_alarms(model), class_name="stack-tight"),
+        card(html.H2("Person by person"), *_persons(model, display), class_name="stack-tight"),
     ]
 
 
@@ -388,6 +390,63 @@ def _card_coverage(model: ModelCard, display: Display) -> html.Div:
         if each.coverage is not None and each.width is not None and each.pinball is not None
     ]
     return figures_table(f"Intervals of the served model on those rows ({display.unit.value})", head, rows)
+
+
+def _alarms(model: ModelCard) -> list[Any]:
+    head = ("Rule", "Lows found", "True alarms", "False a day", "Ahead by")
+    rows = [
+        (each.rule, _percent(each.sensitivity), _percent(each.precision), _number(each.false_per_day), _lead(each))
+        for each in model.report.hypo
+    ]
+    known = model.report.hypo[0] if model.report.hypo else None
+    caption = "Alarms 30 min ahead" if known is None else f"{known.events} lows in {known.days:.0f} days of readings"
+    words = (
+        "The first rule is the one that alarms on Today. A low is 10 min and more below 70 mg/dL; an alarm is false if "
+        "no reading below 70 mg/dL comes within an hour after it."
+    )
+    return [figures_table(caption, head, rows), html.P(words, className="muted tiny")]
+
+
+def _persons(model: ModelCard, display: Display) -> list[Any]:
+    """At 60 min, the horizon in the middle."""
+    own = {each.person: each for each in model.report.personalised if each.horizon_min == _SHOWN_HORIZON_MIN}
+    unknown = {each.person: each for each in model.report.left_out if each.horizon_min == _SHOWN_HORIZON_MIN}
+    head = ("Person", "Forecasts", "RMSE", "No change", "90 % held", "90 % width", "Own correction", "Never met")
+    rows = [
+        (
+            each.person,
+            f"{each.count:,}",
+            _glucose(each.rmse, display),
+            _glucose(each.persistence_rmse, display),
+            f"{100 * each.coverage[90]:.1f}\u00a0%",
+            _glucose(each.width[90], display),
+            _glucose(own[each.person].personal_rmse, display) if each.person in own else "not measured",
+            _glucose(unknown[each.person].rmse, display) if each.person in unknown else "not measured",
+        )
+        for each in model.report.persons
+        if each.horizon_min == _SHOWN_HORIZON_MIN
+    ]
+    seeds = [each for each in model.report.seeds if each.horizon_min == _SHOWN_HORIZON_MIN]
+    told = ", ".join(_glucose(each.rmse, display) for each in seeds)
+    words = (
+        "Own correction: with what is learned from the person's earlier days, where it was adopted. Never met: by a "
+        "forecaster trained on the others only, on half of the rows. Trained anew with other seeds, the error over all "
+        f"people is {told} {display.unit.value}."
+    )
+    caption = f"{_SHOWN_HORIZON_MIN:.0f} min ahead on the last fifth of each record ({display.unit.value})"
+    return [figures_table(caption, head, rows), html.P(words, className="muted tiny")]
+
+
+def _lead(alarm: HypoRow) -> str:
+    return "-" if alarm.lead_median_min is None else f"{alarm.lead_median_min:.0f}\u00a0min"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f}\u00a0%"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def _facts(model: ModelCard) -> list[Any]:

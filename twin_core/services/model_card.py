@@ -10,7 +10,9 @@ from pathlib import Path
 
 from twin_core.forecast import artifact
 from twin_core.forecast.evaluation import Score
-from twin_core.forecast.report import EvaluationReport, load
+from twin_core.forecast.report import EvaluationReport, HypoRow, load
+
+__all__ = ["PERSISTENCE", "HypoRow", "ModelCard", "model_card"]
 
 PERSISTENCE = "persistence"
 
