@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from validation import (
+    evaluate_forecast,
     filter_protocol,
     forecast_drift,
     glucobench,
@@ -28,6 +29,7 @@ CASES: dict[str, Case] = {
     "posterior_calibration": posterior_calibration.lines,
     "filter_protocol": filter_protocol.lines,
     "real_people": real_people.lines,
+    "evaluate_forecast": evaluate_forecast.lines,
     "forecast_drift": forecast_drift.lines,
     "glucobench": glucobench.lines,
     "lstm_lesson": lstm_lesson.lines,

@@ -10,8 +10,9 @@ the meals and insulin to come (announced) and asked
 
 Intervals: draws of the posterior plus the error model of the fit, which starts at 0 with the reading now.
 
-The sign test asks the what-if as it is served (`services.hybrid`), with the fitted twin and with the population's: +1 U
-must lower and +20 g must raise glucose, at no quantile and no horizon the other way.
+The sign test asks the what-if as it is served (`services.hybrid`), with the fitted twin and with the population's:
+1 and 4 U must lower and 20 and 50 g must raise glucose, the larger one more, at no quantile and no horizon the other
+way.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,6 +52,11 @@ ASKED_MIN = (30.0, 60.0, 120.0)
 _PLACES = [HORIZONS_MIN.index(horizon) for horizon in ASKED_MIN]
 _MEDIAN, _LOW, _HIGH = (QUANTILE_LEVELS.index(level) for level in (0.50, 0.05, 0.95))
 _EXACT = 1e-9
+ACTIONS = ("+1 U", "+4 U", "+20 g", "+50 g")
+"""Each alone: insulin without food, food without insulin."""
+MORE = " more than the smaller one"
+MORE_FOR_MORE = {f"+4 U{MORE}": "+1 U", f"+50 g{MORE}": "+20 g"}
+"""A larger one and what it is compared with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,17 +201,20 @@ def hours_ahead(moments: Sequence[tuple[FittedDay, float]], forecaster: Forecast
 
 
 def signs(moments: Sequence[tuple[FittedDay, float]], forecaster: Forecaster) -> Iterator[Line]:
-    """+1 U and +20 g in the what-if as served, by both twins."""
-    wrong = {(twin, action): 0 for twin in ("fitted", "population") for action in ("+1 U", "+20 g")}
+    """Doses and meals in the what-if as served, by both twins: the right way, and more for more."""
+    wrong = {(twin, action): 0 for twin in ("fitted", "population") for action in (*ACTIONS, *MORE_FOR_MORE)}
     idle = dict.fromkeys(wrong, 0)
     for day, now_min in moments:
         population = population_twin(basal_u_h=day.twin.parameters.basal_u_h)
         for name, twin in (("fitted", day.twin), ("population", population)):
-            for action, change in changes(day.history, now_min, twin, forecaster).items():
+            moved = changes(day.history, now_min, twin, forecaster)
+            for more, less in MORE_FOR_MORE.items():
+                moved[more] = moved[more.removesuffix(MORE)] - moved[less]
+            for action, change in moved.items():
                 wrong[name, action] += bool((change < -_EXACT).any())
                 idle[name, action] += not bool((change > _EXACT).any())
     for (name, action), count in wrong.items():
-        verb = "lowers" if action == "+1 U" else "raises"
+        verb = "lowers" if "U" in action else "raises"
         yield Line(
             what=f"{action} {verb}, {name} twin: wrong way, no effect of {len(moments)} states",
             seen=f"{count}, {idle[name, action]}",
@@ -226,9 +235,13 @@ def changes(history: History, now_min: float, twin: FittedTwin, forecaster: Fore
         with_it = moved_by(baseline, paths, bodies.courses(actions, HORIZON_MIN) - alone)
         return with_it.quantiles_mg_dl - baseline.quantiles_mg_dl
 
-    bolus = replace(without, boluses=(*without.boluses, Bolus(time_min=now_min, dose_u=1.0)))
-    meal = replace(without, planned=(Meal(time_min=now_min, carbs_g=20.0),))
-    return {"+1 U": -change(bolus), "+20 g": change(meal)}
+    def bolus(dose_u: float) -> FloatArray:
+        return -change(replace(without, boluses=(*without.boluses, Bolus(time_min=now_min, dose_u=dose_u))))
+
+    def meal(carbs_g: float) -> FloatArray:
+        return change(replace(without, planned=(Meal(time_min=now_min, carbs_g=carbs_g),)))
+
+    return {"+1 U": bolus(1.0), "+4 U": bolus(4.0), "+20 g": meal(20.0), "+50 g": meal(50.0)}
 
 
 def _readings(history: History, begin_min: float, end_min: float) -> tuple[FloatArray, FloatArray]:
