@@ -39,6 +39,6 @@ def test_learning_from_a_person_ends_with_a_sentence_and_leaves_a_list_of_versio
     page = tab.open("/model")
     tab.painted("model-errors")
     page.get_by_role("button", name="Learn from the last weeks").click()
-    page.wait_for_function("document.querySelector('#learn-message').innerText.includes('week')", timeout=60_000)
-    assert "the shipped forecaster's" in page.inner_text("#learn-message")
+    page.wait_for_function("document.querySelector('#learn-message').innerText.includes('missed by')", timeout=60_000)
+    assert "the population's" in page.inner_text("#learn-message")
     assert "Version 0" in page.inner_text("#learn-versions")

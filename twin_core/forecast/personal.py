@@ -124,7 +124,7 @@ def _tried(model: Model, personal: Personal, history: History, trying: FloatArra
     own = personal.applied(model, inputs, population)
     before, after = (_errors(seen, said.mean_mg_dl) for said in (population, own))
     adopted = bool(np.mean(after) < np.mean(before))
-    verb = "is adopted" if adopted else "is not adopted: the population's forecast stays"
+    verb = "is adopted" if adopted else "is not adopted"
     return Trial(
         personal=personal,
         adopted=adopted,

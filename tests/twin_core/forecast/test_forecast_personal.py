@@ -24,7 +24,7 @@ def test_a_learner_that_does_not_help_on_the_last_week_is_not_adopted(shipped, r
     history = record(days=14)
     trial = personal.personalised(shipped.model, history, float(history.cgm_time_min[-1]))
     assert not trial.adopted
-    assert "stays" in trial.sentence
+    assert "is not adopted" in trial.sentence
 
 
 def test_less_than_three_days_are_refused_with_what_there_is(shipped, record):
