@@ -36,6 +36,7 @@ MOST_LEVEL, LEAST_FACTOR, MOST_FACTOR = 0.995, -0.4, 1.5
 _SHARES = np.array([QUANTILE_LEVELS[high] - QUANTILE_LEVELS[low] for low, high in PAIRS])
 _HORIZONS = np.array(HORIZONS_MIN)
 _LEAST_WIDTH_MG_DL = 1.0
+_NEIGHBOURS = 6
 
 
 def scores(observed_mg_dl: FloatArray, quantiles_mg_dl: FloatArray) -> FloatArray:
@@ -77,6 +78,16 @@ def factors_over_time(origins_min: FloatArray, of_rows: FloatArray) -> FloatArra
         factor = _factor(window, known, level)
         factors[(origins_min >= now) & (origins_min < now + UPDATE_MIN)] = factor
     return factors
+
+
+def smoothed(factors: FloatArray) -> FloatArray:
+    """Factors `(..., n_horizons, n_pairs)` as means of the horizons within half an hour.
+
+    Each horizon learns for itself; after a few days neighbours differ by chance, and a band drawn from them is ragged.
+    """
+    n = factors.shape[-2]
+    near = np.abs(np.subtract.outer(np.arange(n), np.arange(n))) <= _NEIGHBOURS
+    return np.asarray((near / near.sum(axis=1, keepdims=True)) @ factors)
 
 
 def widened_by(quantiles_mg_dl: FloatArray, factors: FloatArray) -> FloatArray:

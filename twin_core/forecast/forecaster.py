@@ -150,7 +150,7 @@ class Forecaster:
         moments = np.concatenate((before[before < origins_min[0]], origins_min))
         quantiles = self.predict_many(history, moments)
         factors = adaptive.factors_over_time(moments, adaptive.scores(observed(history, moments), quantiles))
-        return _followed(quantiles, factors)[-origins_min.size :]
+        return _followed(quantiles, adaptive.smoothed(factors))[-origins_min.size :]
 
     def predict_mean(self, history: History, origins_min: ArrayLike) -> FloatArray:
         """Mean forecasts at many origins [mg/dL], shape `(n, n_horizons)`; NaN where a forecast is withheld."""
@@ -180,7 +180,7 @@ class Forecaster:
         if origins.size == 0:
             return np.zeros((N_HORIZONS, len(PAIRS)))
         misses = adaptive.scores(observed(known, origins), self.predict_many(known, origins))
-        return np.asarray(adaptive.factors_over_time(origins, misses)[-1])
+        return adaptive.smoothed(adaptive.factors_over_time(origins, misses)[-1])
 
     def coverage(self, history: History, now_min: float, days: float = 14.0) -> Coverage:
         """Share of the real readings of the last days that lay inside the 50 % and 90 % intervals made before them."""

@@ -1,6 +1,7 @@
 """Intervals that follow a person: they find their coverage, and only from the past."""
 
 import numpy as np
+import pytest
 
 from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS
 from twin_core.forecast import adaptive
@@ -47,3 +48,11 @@ def test_without_readings_the_intervals_stay_as_they_are():
     nothing = adaptive.factors_over_time(origins, adaptive.scores(np.full_like(observed, np.nan), quantiles))
     assert not nothing.any()
     assert adaptive.factors_over_time(origins[:0], adaptive.scores(observed[:0], quantiles[:0])).shape[0] == 0
+
+
+def test_smoothing_keeps_a_constant_and_takes_away_what_neighbours_do_not_share():
+    constant = np.full((2, 48, 3), 0.4)
+    np.testing.assert_allclose(adaptive.smoothed(constant), constant)
+    alone = np.zeros((48, 3))
+    alone[20] = 1.3
+    assert adaptive.smoothed(alone).max() == pytest.approx(0.1)
