@@ -49,19 +49,22 @@ def spread(raw: NDArray[np.float32]) -> NDArray[np.float32]:
 def _lstm(
     inputs: WindowArray, kernel: WindowArray, recurrent: WindowArray, bias: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """The state after the last step, equations of [1], shape `(n, units)`."""
-    n, n_steps, n_features = inputs.shape
+    """The state after the last step, equations of [1], shape `(n, units)`.
+
+    A gate is `sigmoid(x) = (1 + tanh(x / 2)) / 2`, which cannot overflow and lets one tanh serve all four at once.
+    """
     units = recurrent.shape[0]
-    driven = inputs.transpose(1, 0, 2).reshape(n_steps * n, n_features) @ kernel + bias
-    state = np.zeros((n, units), dtype=np.float32)
-    cell = np.zeros((n, units), dtype=np.float32)
-    for step in driven.reshape(n_steps, n, 4 * units):
-        into, forget, candidate, out = np.split(step + state @ recurrent, 4, axis=1)
-        cell = _sigmoid(forget) * cell + _sigmoid(into) * np.tanh(candidate)
-        state = _sigmoid(out) * np.tanh(cell)
-    return state
+    halved = np.full(4 * units, 0.5, dtype=np.float32)
+    halved[2 * units : 3 * units] = 1.0  # the candidate is no gate
+    kernel, recurrent, bias = kernel * halved, recurrent * halved, bias * halved
+    state = np.zeros((len(inputs), units), dtype=np.float32)
+    cell = np.zeros_like(state)
+    for step in inputs.transpose(1, 0, 2):
+        into, forget, candidate, out = np.split(np.tanh(step @ kernel + (state @ recurrent + bias)), 4, axis=1)
+        cell = _share(forget) * cell + _share(into) * candidate
+        state = _share(out) * np.tanh(cell)
+    return np.asarray(state)
 
 
-def _sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """1 / (1 + exp(-x)), which cannot overflow in this form."""
-    return np.asarray(np.float32(0.5) * np.tanh(np.float32(0.5) * x) + np.float32(0.5))
+def _share(halved_tanh: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(np.float32(0.5) * halved_tanh + np.float32(0.5))

@@ -7,13 +7,14 @@ References
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twin_core.domain.history import FloatArray
+from twin_core.forecast.tree_walk import walk
 
 UNKNOWN = np.float32(-1e4)
 """Stands for NaN in the trees' inputs: below everything that is known."""
@@ -65,11 +66,27 @@ class Trees:
 
     def predict(self, inputs: NDArray[np.float32]) -> FloatArray:
         """The sums for inputs `(n, n_features)` without NaN, see `known`; shape `(n, n_outputs)`."""
-        out = np.zeros((len(inputs), len(self.first_tree) - 1))
-        _compiled()(
-            inputs, self.feature, self.threshold, self.left, self.right, self.leaf, self.root, self.first_tree, out
-        )
+        out = np.empty((len(inputs), len(self.first_tree) - 1))
+        walk()(inputs, *self._nodes, self.first_tree, out, *inputs.shape, out.shape[1])
         return out
+
+    @cached_property
+    def _nodes(self) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]:
+        """Feature, value, children and roots as `tree_walk` wants them: the leaves are nodes after the others."""
+        n_nodes, n_leaves = len(self.feature), len(self.leaf)
+        leaves = np.arange(n_nodes, n_nodes + n_leaves, dtype=np.int32)
+        sides = [np.concatenate([_placed(side, n_nodes), leaves]) for side in (self.left, self.right)]
+        return (
+            np.concatenate([self.feature, np.zeros(n_leaves)]).astype(np.int32),
+            np.concatenate([self.threshold, self.leaf]),
+            np.stack(sides, axis=1),
+            _placed(self.root, n_nodes),
+        )
+
+
+def _placed(node: NDArray[np.int32], n_nodes: int) -> NDArray[np.int32]:
+    """Nodes with leaf `~place` as node `n_nodes + place`."""
+    return np.where(node >= 0, node, n_nodes + ~node).astype(np.int32)
 
 
 def known(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -120,26 +137,3 @@ def _not_above(threshold: float) -> float:
     """The largest single-precision number not above a threshold: singles fall on the same sides of both."""
     single = np.float32(threshold)
     return float(single if float(single) <= threshold else np.nextafter(single, np.float32(-np.inf)))
-
-
-@cache
-def _compiled() -> Any:
-    """The walk through the trees as machine code, compiled once in a process."""
-    import numba
-
-    return numba.njit(nogil=True)(_walk)
-
-
-def _walk(
-    inputs: Any, feature: Any, threshold: Any, left: Any, right: Any, leaf: Any, root: Any, first_tree: Any, out: Any
-) -> None:
-    n = inputs.shape[0]
-    for begin in range(0, n, 64):  # so few rows stay in the fastest cache
-        end = min(begin + 64, n)
-        for k in range(out.shape[1]):
-            for tree in range(first_tree[k], first_tree[k + 1]):
-                for i in range(begin, end):
-                    node = root[tree]
-                    while node >= 0:
-                        node = left[node] if inputs[i, feature[node]] <= threshold[node] else right[node]
-                    out[i, k] += leaf[~node]
