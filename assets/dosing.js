@@ -1,16 +1,20 @@
 /* /dosing: repaints the bands while a dose is dragged, straight from the slider's own event. The models are linear in
    the dose: without levels every curve of the doses given scales with the dose; the curves that follow are
    interpolated between amounts from the server (the store `dosing-paint`) and are exact on them. The server's own
-   figure comes when the slider rests. Also the clock of the next dose; the time of the first dose stays here. */
+   figure comes when the slider rests. The server is asked one question at a time, so that no late answer to an older
+   one overwrites a newer. Also the clock of the next dose; the time of the first dose stays here. */
 (function () {
   "use strict";
   const WITHOUT_PREVIEW_MS = 120;
   const REST_MS = 500;
   const ADVICE_MS = 600;
+  const LOST_MS = 10000;
   const HOUR_MS = 3600000;
   let dragged = null;
   let settled = null;
   let run = 0;
+  let waiting = null;
+  let again = false;
   let latest = null;
   let first = NaN;
   let painted = { paint: null, given: 0, next: 0 };
@@ -72,6 +76,19 @@
     }, wait);
   }
 
+  function ask() {
+    again = waiting !== null;
+    if (again) return;
+    waiting = setTimeout(answer, LOST_MS);
+    later(null, 0, "dosing-asked");
+  }
+
+  function answer() {
+    clearTimeout(waiting);
+    waiting = null;
+    if (again) ask();
+  }
+
   function words(hours) {
     const minutes = Math.floor(Math.abs(hours) * 60);
     const seconds = Math.floor(Math.abs(hours) * 3600) % 60;
@@ -112,7 +129,14 @@
         return performance.now();
       },
       moved: function () {
+        const context = window.dash_clientside.callback_context;
+        const names = context.triggered.map((part) => part.prop_id);
+        if (names.some((name) => !name.includes("dosing-amount"))) ask();
         settled = later(settled, ADVICE_MS, "dosing-settled");
+        return performance.now();
+      },
+      answered: function () {
+        answer();
         return performance.now();
       },
       since: function (typed) {

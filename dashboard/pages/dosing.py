@@ -46,7 +46,7 @@ from twin_core.services.dosing_report import best_of_each_interval, csv_of, pdf_
 _CONTROL, _AMOUNT, _TEXT = "dosing-control", "dosing-amount", "dosing-text"
 _COVARIATE_NOTE = "dosing-covariate-note"
 _AVERAGE = "average"
-_STORES = ("dragged", "settled", "edited", "seen-drag", "seen-move", "now")
+_STORES = ("dragged", "asked", "answered", "settled", "edited", "seen-drag", "seen-move", "seen-answer", "now")
 _NO_LEVEL = LevelRow(time="", level="")
 _NO_DOSE = DoseRow(time="", amount="")
 _SHORT_NAMES = {
@@ -140,38 +140,42 @@ def _register_figure(app: Dash, services: Services) -> None:
         Output(_part(NOTE), "children"),
         Output(_part(DOSE_NOTE), "children"),
         Output(_part(_COVARIATE_NOTE), "children"),
-        Input(_part(_CONTROL), "value"),
-        Input(_part(CELL), "value"),
-        Input(_part(DOSE_CELL), "value"),
-        Input("dosing-dragged", "data"),
-        Input("dosing-edited", "data"),
-        Input("dosing-now", "data"),
-        Input("mode", "data"),
+        Output("dosing-answered", "data"),
+        Input("dosing-asked", "data"),
+        State("mode", "data"),
+        _NOW,
         *_VALUES,
         prevent_initial_call=True,
     )
-    def follow(*given: Any) -> Any:
-        now_h, mode, values = given[5], given[6], given[7:]
-        case = _case_of(services, now_h, *values)
-        parts = ctx.outputs_list
-        if [part["id"]["drug"] for part in parts[0]] != [case.drug.name]:
-            raise PreventUpdate
-        rows, dose_lines, covariates = parts[5], parts[6], parts[7]
+    def follow(asked: int, mode: str, now_h: float | None, *values: Any) -> Any:
+        *parts, _ = ctx.outputs_list
         try:
-            view = view_of(services.dosing, case)
-        except BiotwinError as error:
-            kept = [[no_update] * len(part) for part in parts]
-            return (*kept[:4], [notice(str(error), "red")], *kept[5:])
-        return (
-            [concentration_figure(view, display_of(mode, None).screen())],
-            [_paint(view)],
-            [_legend(view)],
-            [_exposures(view)],
-            [_flags(view)],
-            _notes([row.note for row in view.read], len(rows)),
-            _notes([row.note for row in view.read_doses], len(dose_lines)),
-            [view.covariate_notes.get(part["id"]["name"], "") for part in covariates],
-        )
+            return *_followed(services, parts, mode, now_h, values), asked
+        except PreventUpdate:  # the form of another drug is coming; the browser waits for an answer all the same
+            return *([no_update] * len(part) for part in parts), asked
+
+
+def _followed(services: Services, parts: Sequence[Any], mode: str, now_h: float | None, values: Sequence[Any]) -> Any:
+    """What the outputs of `follow` show of the entries."""
+    case = _case_of(services, now_h, *values)
+    if [part["id"]["drug"] for part in parts[0]] != [case.drug.name]:
+        raise PreventUpdate
+    rows, dose_lines, covariates = parts[5], parts[6], parts[7]
+    try:
+        view = view_of(services.dosing, case)
+    except BiotwinError as error:
+        kept = [[no_update] * len(part) for part in parts]
+        return (*kept[:4], [notice(str(error), "red")], *kept[5:])
+    return (
+        [concentration_figure(view, display_of(mode, None).screen())],
+        [_paint(view)],
+        [_legend(view)],
+        [_exposures(view)],
+        [_flags(view)],
+        _notes([row.note for row in view.read], len(rows)),
+        _notes([row.note for row in view.read_doses], len(dose_lines)),
+        [view.covariate_notes.get(part["id"]["name"], "") for part in covariates],
+    )
 
 
 def _notes(said: list[str], count: int) -> list[str]:
@@ -291,9 +295,16 @@ def _register_dragging(app: Dash) -> None:
         controls,
         Input(_part(CELL), "value"),
         Input(_part(DOSE_CELL), "value"),
+        Input("dosing-dragged", "data"),
         Input("dosing-edited", "data"),
         Input("dosing-now", "data"),
+        Input("mode", "data"),
         prevent_initial_call=True,
+    )
+    app.clientside_callback(
+        ClientsideFunction("dosing", "answered"),
+        Output("dosing-seen-answer", "data"),
+        Input("dosing-answered", "data"),
     )
     app.clientside_callback(
         ClientsideFunction("dosing", "texts"),

@@ -4,7 +4,7 @@ import re
 from importlib.resources import files
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 
 from tests.browser.conftest import Tab
 
@@ -88,6 +88,27 @@ def test_a_bad_row_says_why_beside_itself_and_the_others_still_count(tab: Tab) -
     page.get_by_role("button", name="Remove level 2").click()
     page.wait_for_function("document.querySelectorAll('.level-row').length === 3")
     page.wait_for_function("document.querySelectorAll('.level-row .level-note')[1].textContent.includes('negative')")
+
+
+def test_the_next_question_waits_for_the_answer_to_the_last(tab: Tab) -> None:
+    page = opened(tab)
+    questions: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        if "dosing-graph" in (route.request.post_data or ""):
+            questions.append(route)
+        if [route] != questions:
+            route.continue_()
+
+    page.route(re.compile("_dash-update"), hold_the_first)
+    with page.expect_request(lambda request: "dosing-graph" in (request.post_data or "")):
+        type_level(page, 0, "11.5", "-1")
+    type_level(page, 0, "11.5", "18")
+    page.wait_for_timeout(500)
+    assert len(questions) == 1
+    questions[0].continue_()
+    wait_for_trace(page, "this person 50 %")
+    page.wait_for_function("document.querySelector('.level-row .level-note').textContent === ''")
 
 
 def test_try_puts_a_ranked_regimen_on_the_sliders(tab: Tab) -> None:
