@@ -98,14 +98,15 @@ def notice(children: Any, tone: str = "") -> html.Div:
 
 
 def legend(items: Sequence[tuple[str, str, str]]) -> html.Ul:
-    """What the marks of a figure mean; each item is a shape of `_swatch`, a colour and text."""
-    return html.Ul([html.Li([_swatch(shape, colour), text]) for shape, colour, text in items], className="legend")
+    """What the marks of a figure mean; each item is a shape of `swatch`, a colour and text."""
+    return html.Ul([html.Li([swatch(shape, colour), text]) for shape, colour, text in items], className="legend")
 
 
 _TRIANGLE = {"borderLeft": "5px solid transparent", "borderRight": "5px solid transparent"}
 
 
-def _swatch(shape: str, colour: str) -> html.Span:
+def swatch(shape: str, colour: str) -> html.Span:
+    """One mark of a figure, for a legend or a label."""
     styles: dict[str, dict[str, Any]] = {
         "dot": {"width": 10, "height": 10, "borderRadius": "50%", "background": colour},
         "diamond": {"width": 8, "height": 8, "transform": "rotate(45deg)", "background": colour},

@@ -4,17 +4,17 @@ from typing import Any
 
 from dash import html
 
-from dashboard.components.basics import aria, metric, notice
+from dashboard.components.basics import aria, figures_table, metric, notice
 from dashboard.theme.display import Display
-from twin_core.domain.forecasts import Forecast, ForecastStatus
-from twin_core.domain.units import GlucoseUnit, glucose_text
-from twin_core.services.today import Today
+from twin_core.domain.forecasts import EXPLAINED_KINDS, Forecast, ForecastStatus
+from twin_core.domain.units import GlucoseUnit, glucose_text, in_unit
+from twin_core.services.today import EXPLAINED_MIN, Today
 
 LOW_MG_DL = 70.0
 VERY_LOW_MG_DL = 54.0
 HIGH_MG_DL = 180.0
 POSSIBLE = 0.30
-"""A low is announced from this probability on; the strip says the probability itself."""
+"""A low later than the 30 min of the alarm is announced from this probability on; the strip says the probability."""
 _AMBER_MIN, _RED_MIN = 15.0, 30.0
 
 
@@ -37,6 +37,27 @@ def now_card(today: Today, display: Display) -> list[Any]:
     ]
 
 
+def leans_on(today: Today, unit: GlucoseUnit) -> list[Any]:
+    """How far trend, meals and insulin move the forecast; one sentence where it is withheld."""
+    told = today.explanation
+    if told is None:
+        return [html.P("There is no forecast to explain.", className="small")]
+    digits = 0 if unit is GlucoseUnit.MG_DL else 1
+    rows = [
+        (kind.capitalize(), *(f"{in_unit(moved, unit):+.{digits}f}" for moved in told.at_explained(kind)))
+        for kind in EXPLAINED_KINDS
+    ]
+    head = ("Moved by", *(f"{minutes:.0f}\u00a0min" for minutes in EXPLAINED_MIN))
+    return [
+        figures_table(f"The forecast minus the forecast without it ({unit.value})", head, rows),
+        html.P(
+            "This explains the model, not the body: in its data a bolus announces a meal, so insulin may seem to raise "
+            "glucose. Parts overlap and have no interval. What a dose would do, What-if tells.",
+            className="muted tiny",
+        ),
+    ]
+
+
 def alert_of(forecast: Forecast, unit: GlucoseUnit) -> html.Div:
     """The strip above the graph: what is so now, then what may come, each with its reason."""
     last = forecast.persistence_mg_dl
@@ -45,7 +66,7 @@ def alert_of(forecast: Forecast, unit: GlucoseUnit) -> html.Div:
         return notice([html.Strong(f"Glucose is {words} now: "), _low_reason(forecast, unit)], "red")
     if forecast.status is not ForecastStatus.OK:
         return notice(f"No forecast: {forecast.reason}", "amber")
-    within = next((m for m, p in sorted(forecast.below_70_within_min.items()) if p >= POSSIBLE), None)
+    within = _low_within(forecast)
     if within is not None:
         return notice([html.Strong(f"Low glucose possible within {within} min: "), _low_reason(forecast, unit)], "red")
     median, high = forecast.quantile(0.50)[:24], glucose_text(HIGH_MG_DL, unit)
@@ -57,12 +78,24 @@ def alert_of(forecast: Forecast, unit: GlucoseUnit) -> html.Div:
     return notice(f"The middle of the forecast stays in range for 2 h; {_low_reason(forecast, unit)}", "quiet")
 
 
+def _low_within(forecast: Forecast) -> int | None:
+    """Within how long a low is announced: the alarm first, then the shortest span in which it is likely enough."""
+    if forecast.low_alarm:
+        return min(forecast.below_70_within_min)
+    return next((m for m, p in sorted(forecast.below_70_within_min.items()) if p >= POSSIBLE), None)
+
+
 def _low_reason(forecast: Forecast, unit: GlucoseUnit) -> str:
     """The chances of a low, each with its span of time."""
     if forecast.status is not ForecastStatus.OK:
         return f"there is no forecast. {forecast.reason}"
-    chances = (f"{100 * p:.0f} % within {m} min" for m, p in sorted(forecast.below_70_within_min.items()))
+    chances = (f"{_chance(p)} within {m} min" for m, p in sorted(forecast.below_70_within_min.items()))
     return f"the chance of a value below {glucose_text(LOW_MG_DL, unit)} {unit.value} is {', '.join(chances)}."
+
+
+def _chance(probability: float) -> str:
+    """Never 0 %: no forecast is that sure."""
+    return "under 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"
 
 
 def _hour_ahead(forecast: Forecast, unit: GlucoseUnit) -> str:

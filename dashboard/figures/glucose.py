@@ -7,12 +7,16 @@ import numpy as np
 from dashboard.theme.display import Screen
 from dashboard.theme.plots import Figure, axis, base_layout, translucent
 from dashboard.theme.scenario_lines import SCENARIO_LINES
-from twin_core.domain.forecasts import QUANTILE_LEVELS, Forecast
+from dashboard.theme.tokens import Palette
+from twin_core.domain.forecasts import EXPLAINED_KINDS, QUANTILE_LEVELS, Forecast
 from twin_core.domain.history import FloatArray, History, Therapy
 from twin_core.domain.units import GlucoseUnit
 
 TARGET_MG_DL = (70.0, 180.0)
-TODAY_TRACES = ("p95", "p05", "p75", "p25", "median", "measured", "carbs", "insulin", "bolus")
+TODAY_TRACES = (
+    *("p95", "p05", "p75", "p25", "median", "measured", "carbs", "insulin", "bolus"),
+    *("without trend", "without meals", "without insulin"),
+)
 WHAT_IF_TRACES = ("p95", "p05", "baseline", "measured", "what_if_p95", "what_if_p05", "exact", "preview")
 _LETTER_AT = {"A": 0.50, "B": 0.64, "C": 0.78, "D": 0.92}
 """Where along its curve a scenario's letter stands, so that letters of close curves do not cover each other."""
@@ -20,11 +24,29 @@ _CEILINGS_MG_DL = (250.0, 300.0, 350.0, 400.0)
 
 
 def today_figure(
-    history: History, forecast: Forecast, now_min: float, insulin: tuple[FloatArray, FloatArray], screen: Screen
+    history: History,
+    forecast: Forecast,
+    now_min: float,
+    insulin: tuple[FloatArray, FloatArray],
+    screen: Screen,
+    *,
+    contributions: Mapping[str, FloatArray] | None = None,
+    without: Sequence[str] = (),
 ) -> Figure:
     """The last hours, the forecast fan with its 50 and 90 % intervals, and plasma insulin [pmol/L] below.
 
-    `insulin` is `(time_min, plasma_insulin_pmol_l)`. Traces stand in the order of `TODAY_TRACES`.
+    Parameters
+    ----------
+    insulin
+        `(time_min, plasma_insulin_pmol_l)`.
+    contributions
+        By kind of knowledge, how far it moves the forecast [mg/dL], shape `(n_horizons,)`; None if it is withheld.
+    without
+        Kinds whose line, the forecast without them, is to be seen.
+
+    Notes
+    -----
+    Traces stand in the order of `TODAY_TRACES`.
     """
     start_min, end_min = now_min - 360.0, now_min + 245.0
     recent = history.cgm_time_min >= start_min
@@ -32,8 +54,16 @@ def today_figure(
     times = screen.times(forecast.origin_min + forecast.horizons_min)
     bands = _bands(forecast, times, screen)
     median = _median(times, screen.glucose(forecast.median_mg_dl), screen)
-    data = [*bands, median, measured_trace(*measured, screen), *_therapy(history.therapy, insulin, start_min, screen)]
-    ceiling = ceiling_of(measured[1], forecast.quantiles_mg_dl[:, -1])
+    left = {kind: forecast.median_mg_dl - moved for kind, moved in (contributions or {}).items()}
+    data = [
+        *bands,
+        median,
+        measured_trace(*measured, screen),
+        *_therapy(history.therapy, insulin, start_min, screen),
+        *(_without(kind, times, left.get(kind), screen, is_shown=kind in without) for kind in EXPLAINED_KINDS),
+    ]
+    shown = [curve for kind, curve in left.items() if kind in without]
+    ceiling = ceiling_of(measured[1], forecast.quantiles_mg_dl[:, -1], *shown)
     layout = base_layout(screen.colours) | {
         "xaxis": time_axis(start_min, end_min, screen, anchor="y2"),
         "yaxis": glucose_axis(ceiling, screen, domain=[0.34, 1.0]),
@@ -98,6 +128,24 @@ def what_if_figure(
         "uirevision": "what-if",
     }
     return {"data": data, "layout": layout}
+
+
+def explained_colour(kind: str, colours: Palette) -> str:
+    """The colour of the line without a kind of knowledge."""
+    return {"trend": colours.ink, "meals": colours.carbs, "insulin": colours.insulin}[kind]
+
+
+def _without(kind: str, times: list[str], median_mg_dl: FloatArray | None, screen: Screen, *, is_shown: bool) -> Figure:
+    """The middle of the forecast if one kind of knowledge is taken away; there, but not seen, until it is asked for."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": f"without {kind}",
+        "visible": is_shown,
+        "x": [] if median_mg_dl is None else times,
+        "y": [] if median_mg_dl is None else screen.glucose(median_mg_dl),
+        "line": {"color": explained_colour(kind, screen.colours), "width": 2, "dash": "dot"},
+    }
 
 
 def _second(times: list[str], median_mg_dl: FloatArray, screen: Screen) -> Figure:

@@ -1,19 +1,22 @@
 """`/today`: where glucose is, where it goes, and what is known of it right now."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import dash_bootstrap_components as dbc
 from dash import Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
 
-from dashboard.components.basics import aria, card, graph, legend, notice, page_head, segmented
+from dashboard.components.basics import aria, card, graph, legend, notice, page_head, segmented, swatch
 from dashboard.components.coverage import coverage_sentence
-from dashboard.components.now import alert_of, now_card, on_board
-from dashboard.figures.glucose import today_figure
+from dashboard.components.now import alert_of, leans_on, now_card, on_board
+from dashboard.figures.glucose import explained_colour, today_figure
 from dashboard.pages.today_drugs import drug_card, register_drugs
 from dashboard.shell import BACKGROUND_POLL_MS, Page, display_of
 from dashboard.theme.display import Display
 from dashboard.theme.plots import Figure
 from dashboard.theme.tokens import palette
+from twin_core.domain.forecasts import EXPLAINED_KINDS
 from twin_core.domain.history import instant_of
 from twin_core.domain.people import RecordKind
 from twin_core.services.application import Services
@@ -34,7 +37,13 @@ def layout(services: Services, display: Display, person_id: str) -> html.Div:
             dcc.Interval(id="today-tick", interval=_poll_ms(today)),
             page_head("Today", html.Span(_subtitle(today), id="today-subtitle"), _playback_controls(today)),
             html.Div(alert_of(today.forecast, display.unit), id="today-alert", **aria(live="polite")),
-            html.Div([_glucose_card(today, display), _side(services, today, display)], className="split"),
+            html.Div(
+                [
+                    html.Div([_glucose_card(today, display), _leans_card(today, display)], className="stack"),
+                    _side(services, today, display),
+                ],
+                className="split",
+            ),
         ],
         className="stack",
     )
@@ -55,6 +64,7 @@ def _register_following(app: Dash, services: Services) -> None:
         Output("today-alert", "children"),
         Output("today-bands", "children"),
         Output("today-board", "children"),
+        Output("today-leans", "children"),
         Output("today-subtitle", "children"),
         Output("today-token", "data"),
         Output("today-speed", "value", allow_duplicate=True),
@@ -62,23 +72,25 @@ def _register_following(app: Dash, services: Services) -> None:
         Input("today-tick", "n_intervals"),
         Input("unit", "data"),
         Input("mode", "data"),
+        Input("today-without", "value"),
         State("today-person", "data"),
         State("today-token", "data"),
         State("today-speed", "value"),
         prevent_initial_call=True,
     )
-    def follow(_: int, unit: str, mode: str, person_id: str, token: str, shown_speed: str) -> Any:
+    def follow(_: int, unit: str, mode: str, without: list[str], person_id: str, token: str, shown_speed: str) -> Any:
         ticked = ctx.triggered_id == "today-tick"
         if ticked and services.today.token(services.viewer, person_id) == token:
-            return (no_update,) * 9
+            return (no_update,) * 10
         today, display = services.today.of(services.viewer, person_id), display_of(mode, unit)
-        figure = _figure(today, display)
+        figure = _figure(today, display, without)
         parts = (now_card(today, display), alert_of(today.forecast, display.unit), coverage_sentence(today.coverage))
         speed = _speed(today)
         return (
             patched(figure) if ticked else figure,
             *parts,
             on_board(today),
+            leans_on(today, display.unit),
             _subtitle(today),
             today.token,
             no_update if speed == shown_speed else speed,
@@ -153,7 +165,7 @@ def patched(figure: Figure) -> Patch:
     """The parts of a figure that move, to be set on the figure that is already painted."""
     patch = Patch()
     for number, trace in enumerate(figure["data"]):
-        for name in ("x", "y", "text", "marker"):
+        for name in ("x", "y", "text", "marker", "visible"):
             if name in trace:
                 patch["data"][number][name] = trace[name]
     patch["layout"]["shapes"] = figure["layout"]["shapes"]
@@ -163,9 +175,16 @@ def patched(figure: Figure) -> Patch:
     return patch
 
 
-def _figure(today: Today, display: Display) -> Figure:
-    screen = display.screen(today.history.utc_offset_min)
-    return today_figure(today.history, today.forecast, today.now_min, today.insulin, screen)
+def _figure(today: Today, display: Display, without: Sequence[str] = ()) -> Figure:
+    return today_figure(
+        today.history,
+        today.forecast,
+        today.now_min,
+        today.insulin,
+        display.screen(today.history.utc_offset_min),
+        contributions=None if today.explanation is None else today.explanation.contributions,
+        without=without,
+    )
 
 
 def _poll_ms(today: Today) -> int:
@@ -234,6 +253,22 @@ def _side(services: Services, today: Today, display: Display) -> html.Div:
         ],
         className="stack side",
     )
+
+
+def _leans_card(today: Today, display: Display) -> html.Section:
+    choices = [{"value": kind, "label": _without_label(kind, display)} for kind in EXPLAINED_KINDS]
+    switches = dbc.Checklist(id="today-without", options=choices, value=[], inline=True, switch=True)
+    return card(
+        html.H2("What the forecast leans on"),
+        html.Div(leans_on(today, display.unit), id="today-leans", className="stack-tight"),
+        html.Div(switches, role="group", **aria(label="Draw the forecast without")),
+        class_name="stack-tight",
+    )
+
+
+def _without_label(kind: str, display: Display) -> html.Span:
+    colour = explained_colour(kind, palette(display.mode))
+    return html.Span([swatch("dots", colour), f" without {kind}"], className="small")
 
 
 def _twin_card(summary: TwinSummary) -> html.Section:

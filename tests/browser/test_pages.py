@@ -82,6 +82,17 @@ def test_the_first_graph_needs_less_than_the_wire_budget(browser: Browser, serve
     assert 100.0 < sum(received) / 1000.0 <= WIRE_KB
 
 
+def test_a_switch_draws_the_forecast_without_what_it_leans_on(tab: Tab) -> None:
+    page = tab.open("/today")
+    tab.painted("today-graph")
+    page.get_by_role("heading", name="What the forecast leans on").wait_for()
+    shown = "document.querySelector('#today-graph .js-plotly-plot').data.find(t => t.name === 'without trend').visible"
+    assert page.evaluate(shown) is False
+    page.get_by_label("without trend").check()
+    page.wait_for_function(shown)
+    assert page.evaluate(shown.replace(".visible", ".y.length")) == 48
+
+
 def test_an_unknown_person_gets_a_sentence_and_a_way_out(tab: Tab) -> None:
     page = tab.open("/p/nobody/today")
     assert "There is no person called 'nobody'" in page.inner_text("main")

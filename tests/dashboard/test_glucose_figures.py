@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -98,6 +99,32 @@ def test_the_patch_carries_everything_that_moves() -> None:
     for number in range(len(TODAY_TRACES)):
         assert {("data", number, "x"), ("data", number, "y")} <= places
     assert {("layout", "shapes"), ("layout", "xaxis", "range"), ("layout", "yaxis")} <= places
+
+
+def test_the_forecast_without_a_kind_of_knowledge_is_drawn_when_it_is_asked_for() -> None:
+    moved = {"trend": np.full(48, 10.0), "meals": np.zeros(48), "insulin": np.full(48, -5.0)}
+    made = today_figure(history(), forecast(), NOW_MIN, INSULIN, screen(), contributions=moved, without=["insulin"])
+    drawn = {trace["name"]: trace for trace in made["data"] if "without" in trace.get("name", "")}
+    assert {name: trace["visible"] for name, trace in drawn.items()} == {
+        "without trend": False,
+        "without meals": False,
+        "without insulin": True,
+    }
+    middle = made["data"][TODAY_TRACES.index("median")]["y"]
+    assert drawn["without insulin"]["y"] == [value + 5.0 for value in middle]
+    assert drawn["without trend"]["y"] == [value - 10.0 for value in middle]
+
+
+def test_the_low_alarm_of_the_forecaster_is_announced_below_the_probability_of_later_lows() -> None:
+    made = replace(forecast(), below_70_within_min={30: 0.18, 60: 0.2, 120: 0.25})
+    assert "low glucose possible" not in text_of(alert_of(made, GlucoseUnit.MG_DL)).lower()
+    raised = text_of(alert_of(replace(made, low_alarm=True), GlucoseUnit.MG_DL))
+    assert "Low glucose possible within 30 min" in raised
+    assert "18 % within 30 min" in raised
+
+
+def test_no_chance_of_a_low_is_called_none() -> None:
+    assert "under 1 % within 30 min" in text_of(alert_of(forecast(), GlucoseUnit.MG_DL))
 
 
 def text_of(component: object) -> str:

@@ -11,6 +11,8 @@ from twin_core.domain.history import FloatArray
 QUANTILE_LEVELS = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
 HORIZONS_MIN = tuple(float(h) for h in range(5, 245, 5))
 """Every forecast answers for 5, 10, ... 240 min."""
+EXPLAINED_KINDS = ("trend", "meals", "insulin")
+"""Kinds of knowledge of which a page says how far they move the forecast."""
 
 
 class ForecastStatus(StrEnum):

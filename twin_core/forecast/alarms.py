@@ -1,14 +1,15 @@
-"""Alarms of low glucose, counted by event: how many were foreseen, how early, and how many alarms were for nothing.
+"""Alarms of low and of high glucose, counted by event: foreseen or not, how early, and how many were for nothing.
 
 An event is a run of readings below 70 mg/dL that lasts 10 min or more (International consensus on time in range,
 Diabetes Care 42:1593 (2019), asks for 15 min; the shorter run also catches sensors that report every 5 min). It was
 foreseen when an alarm stood 5 to 60 min before its first reading. Alarms less than an hour apart are one episode; an
 episode was for nothing when no reading below 70 mg/dL came until an hour after its last alarm. No alarm is counted
-while glucose is below 70 mg/dL already.
+while glucose is below 70 mg/dL already. Above 180 mg/dL everything is counted in the same way.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,24 @@ from twin_core.domain.units import MINUTES_PER_DAY
 from twin_core.forecast.copula import HYPOGLYCAEMIA_MG_DL
 from twin_core.forecast.features import HOLD_MIN, STEP_MIN
 
+HYPERGLYCAEMIA_MG_DL = 180.0
 LEAST_EVENT_MIN = 10.0
 APART_MIN = 30.0
 """Events less than this apart are one."""
 SOONEST_MIN, EARLIEST_MIN = 5.0, 60.0
 EPISODE_GAP_MIN = 60.0
+
+
+class Excursion(Enum):
+    """What an alarm warns of; the limits are those of the consensus on time in range."""
+
+    LOW = "below 70 mg/dL"
+    HIGH = "above 180 mg/dL"
+
+    def holds(self, glucose_mg_dl: FloatArray) -> NDArray[np.bool_]:
+        """Where glucose is out of range."""
+        low = self is Excursion.LOW
+        return glucose_mg_dl < HYPOGLYCAEMIA_MG_DL if low else glucose_mg_dl > HYPERGLYCAEMIA_MG_DL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +58,7 @@ class AlarmScore:
 
     @property
     def precision(self) -> float:
-        """Share of the episodes after which glucose was low; NaN without alarms."""
+        """Share of the episodes after which glucose was out of range; NaN without alarms."""
         return 1.0 - self.false_episodes / self.episodes if self.episodes else float("nan")
 
     @property
@@ -53,14 +67,14 @@ class AlarmScore:
         return self.false_episodes / self.days if self.days else float("nan")
 
 
-def low_events(history: History) -> FloatArray:
+def events_of(history: History, excursion: Excursion) -> FloatArray:
     """First and last reading of each event [min], shape `(n, 2)`."""
-    time, low = history.cgm_time_min, history.cgm_mg_dl < HYPOGLYCAEMIA_MG_DL
+    time, out = history.cgm_time_min, excursion.holds(history.cgm_mg_dl)
     if time.size == 0:
         return np.empty((0, 2))
     broken = np.diff(time) > HOLD_MIN
-    begins = low & np.concatenate([[True], ~low[:-1] | broken])
-    ends = low & np.concatenate([~low[1:] | broken, [True]])
+    begins = out & np.concatenate([[True], ~out[:-1] | broken])
+    ends = out & np.concatenate([~out[1:] | broken, [True]])
     runs = np.column_stack([time[begins], time[ends]])
     runs = runs[runs[:, 1] - runs[:, 0] >= LEAST_EVENT_MIN]
     apart = np.concatenate([[True], runs[1:, 0] - runs[:-1, 1] > APART_MIN]) if len(runs) else np.empty(0, dtype=bool)
@@ -74,13 +88,14 @@ def score(
     origins_min: FloatArray,
     now_mg_dl: FloatArray,
     raised: NDArray[np.bool_],
+    excursion: Excursion = Excursion.LOW,
 ) -> AlarmScore:
     """The score of a rule that raised an alarm, or not, at each origin; all of shape `(n,)`."""
     counts = np.zeros(4, dtype=int)
     leads: list[float] = []
     for person in np.unique(persons):
-        own = (persons == person) & (now_mg_dl >= HYPOGLYCAEMIA_MG_DL)
-        found, own_leads = _of_person(histories[str(person)], origins_min[own], raised[own])
+        own = (persons == person) & ~excursion.holds(now_mg_dl)
+        found, own_leads = _of_person(histories[str(person)], origins_min[own], raised[own], excursion)
         counts += found
         leads += own_leads
     events, foreseen, episodes, false_episodes = counts.tolist()
@@ -106,19 +121,19 @@ def threshold_for(sensitivity: float, lead_min: float, scored: Sequence[tuple[fl
 
 
 def _of_person(
-    history: History, origins: FloatArray, raised: NDArray[np.bool_]
+    history: History, origins: FloatArray, raised: NDArray[np.bool_], excursion: Excursion
 ) -> tuple[NDArray[np.int_], list[float]]:
     alarms = origins[raised]
     leads, events = [], 0
-    for onset in low_events(history)[:, 0]:
+    for onset in events_of(history, excursion)[:, 0]:
         if _between(origins, onset - EARLIEST_MIN, onset - SOONEST_MIN).size == 0:
             continue
         events += 1
         before = _between(alarms, onset - EARLIEST_MIN, onset - SOONEST_MIN)
         leads += [float(onset - before[0])] if before.size else []
     episodes = np.split(alarms, np.flatnonzero(np.diff(alarms) > EPISODE_GAP_MIN) + 1) if alarms.size else []
-    lows = history.cgm_time_min[history.cgm_mg_dl < HYPOGLYCAEMIA_MG_DL]
-    false = sum(_between(lows, episode[0], episode[-1] + EARLIEST_MIN).size == 0 for episode in episodes)
+    out = history.cgm_time_min[excursion.holds(history.cgm_mg_dl)]
+    false = sum(_between(out, episode[0], episode[-1] + EARLIEST_MIN).size == 0 for episode in episodes)
     return np.array([events, len(leads), len(episodes), false]), leads
 
 

@@ -9,7 +9,7 @@ References
     doi 10.1002/we.284: the same construction over lead times.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -18,8 +18,7 @@ from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS
 from twin_core.domain.history import FloatArray
 
 HYPOGLYCAEMIA_MG_DL = 70.0
-WITHIN_MIN = (30, 60, 120)
-N_DRAWS = 4000
+N_DRAWS = 2000
 SEED = 20_240_229
 """The draws are the same for every forecast, so that equal input gives equal output."""
 
@@ -27,7 +26,6 @@ _LEVEL_SCORES = np.array([NormalDist().inv_cdf(level) for level in QUANTILE_LEVE
 _FARTHEST_SCORE = 5.0
 _LEAST_EIGENVALUE = 1e-4
 _LEAST_WIDTH_MG_DL = 1e-6
-_N_JOINT = sum(horizon <= max(WITHIN_MIN) for horizon in HORIZONS_MIN)
 
 
 def normal_scores(quantiles_mg_dl: FloatArray, values_mg_dl: FloatArray) -> FloatArray:
@@ -65,11 +63,38 @@ def correlation(scores: FloatArray) -> FloatArray:
     return _normalised((vectors * np.maximum(eigenvalues, _LEAST_EIGENVALUE)) @ vectors.T)
 
 
-def draws(correlation_of_horizons: FloatArray) -> FloatArray:
-    """Seeded joint scores of the horizons up to 120 min, shape `(N_DRAWS, n_joint)`."""
-    root = np.linalg.cholesky(correlation_of_horizons[:_N_JOINT, :_N_JOINT])
-    half = np.random.default_rng(SEED).standard_normal((N_DRAWS // 2, _N_JOINT))
+def draws(correlation_of_horizons: FloatArray, until_min: float) -> FloatArray:
+    """Seeded joint scores of the horizons up to `until_min`, shape `(N_DRAWS, n_joint)`, in antithetic pairs."""
+    n_joint = HORIZONS_MIN.index(until_min) + 1
+    root = np.linalg.cholesky(correlation_of_horizons[:n_joint, :n_joint])
+    half = np.random.default_rng(SEED).standard_normal((N_DRAWS // 2, n_joint))
     return np.asarray(np.concatenate([half, -half]) @ root.T)
+
+
+def below_70_within(quantiles_mg_dl: FloatArray, joint_scores: FloatArray, within_min: Sequence[float]) -> FloatArray:
+    """Probability that a course falls below 70 mg/dL at any 5-min point within some spans of time.
+
+    Parameters
+    ----------
+    quantiles_mg_dl
+        Shape `(n, n_horizons, n_levels)`.
+    joint_scores
+        What `draws` gives for the longest span.
+    within_min
+        Increasing horizons.
+
+    Returns
+    -------
+    Shape `(n, len(within_min))`, not decreasing.
+    """
+    ends = [HORIZONS_MIN.index(within) + 1 for within in within_min]
+    shown = quantiles_mg_dl[:, : ends[-1]]
+    limits = normal_scores(shown, np.full(shown.shape[:2], HYPOGLYCAEMIA_MG_DL))
+    found = np.empty((len(limits), len(ends)))
+    for row, limit in enumerate(limits):
+        falls = joint_scores < limit
+        found[row] = [falls[:, :end].any(axis=1).mean() for end in ends]
+    return found
 
 
 def paths(quantiles_mg_dl: FloatArray, correlation_of_horizons: FloatArray, n: int) -> FloatArray:
@@ -94,22 +119,6 @@ def paths(quantiles_mg_dl: FloatArray, correlation_of_horizons: FloatArray, n: i
     horizon = np.arange(len(root))
     lower, upper = quantiles_mg_dl[horizon, above - 1], quantiles_mg_dl[horizon, above]
     return np.asarray(lower + place * (upper - lower))
-
-
-def below_70_within(quantiles_mg_dl: FloatArray, joint_scores: FloatArray) -> Mapping[int, float]:
-    """Probability that glucose falls below 70 mg/dL at any 5-min point within 30, 60 and 120 min.
-
-    Parameters
-    ----------
-    quantiles_mg_dl
-        One forecast, shape `(n_horizons, n_levels)`.
-    joint_scores
-        Draws of the copula, see `draws`.
-    """
-    limit = np.full(_N_JOINT, HYPOGLYCAEMIA_MG_DL)
-    falls = joint_scores < normal_scores(quantiles_mg_dl[:_N_JOINT], limit)
-    first = np.where(falls.any(axis=1), np.array(HORIZONS_MIN)[falls.argmax(axis=1)], np.inf)
-    return {within: float((first <= within).mean()) for within in WITHIN_MIN}
 
 
 def _normalised(matrix: FloatArray) -> FloatArray:

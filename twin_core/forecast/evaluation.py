@@ -33,6 +33,7 @@ _HEADINGS = (
 )
 PERSON_HORIZONS_MIN = (30.0, 60.0, 120.0)
 RANGES_MG_DL = {"below 70": (0.0, 70.0), "70 to 180": (70.0, 180.5), "above 180": (180.5, np.inf)}
+SLOW_SAMPLING_MIN = 10.0
 SHIPPED = "shipped"
 INTERVALS = {50: (0.25, 0.75), 80: (0.10, 0.90), 90: (0.05, 0.95)}
 
@@ -139,6 +140,21 @@ class RangeRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GroupRow:
+    """The rows of the people of one group at one horizon [mg/dL, shares by nominal percent]."""
+
+    group: str
+    name: str
+    persons: int
+    horizon_min: float
+    count: int
+    rmse: float
+    persistence_rmse: float
+    bias: float
+    coverage: Mapping[int, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class HeldOut:
     """What the model said of rows that no fit has seen, with intervals that followed each person online.
 
@@ -234,6 +250,66 @@ def range_rows(held: HeldOut) -> tuple[RangeRow, ...]:
         _range_row(name, low, high, horizon, held)
         for name, (low, high) in RANGES_MG_DL.items()
         for horizon in PERSON_HORIZONS_MIN
+    )
+
+
+def group_rows(held: HeldOut, histories: Mapping[str, History]) -> tuple[GroupRow, ...]:
+    """Scores of the shipped model by what the records tell of their people: therapy and sampling."""
+    sample = held.sample
+    groups = {"therapy": _therapy_of, "sampling": _sampling_of}
+    rows = []
+    for group, of in groups.items():
+        by_person = {person: of(history) for person, history in histories.items()}
+        for name in sorted(set(by_person.values())):
+            members = [person for person, own in by_person.items() if own == name]
+            chosen = np.flatnonzero(np.isin(sample.persons, members))
+            for horizon in PERSON_HORIZONS_MIN if chosen.size else ():
+                row = _person_row(name, horizon, sample.rows(chosen), _rows(held.shipped, chosen))
+                place = HORIZONS_MIN.index(horizon)
+                rows.append(
+                    GroupRow(
+                        group=group,
+                        name=name,
+                        persons=len(members),
+                        horizon_min=horizon,
+                        count=row.count,
+                        rmse=row.rmse,
+                        persistence_rmse=row.persistence_rmse,
+                        bias=forecast_scores.bias(
+                            sample.observed_mg_dl[chosen, place], held.shipped.mean_mg_dl[chosen, place]
+                        ),
+                        coverage=row.coverage,
+                    )
+                )
+    return tuple(rows)
+
+
+def _therapy_of(history: History) -> str:
+    therapy = history.therapy
+    if len(therapy.basal) > len(therapy.long_acting):
+        return "insulin pump"
+    return "injections" if therapy.long_acting else "no basal insulin recorded"
+
+
+def _sampling_of(history: History) -> str:
+    between_min = float(np.median(np.diff(history.cgm_time_min)))
+    return "under 10 min between readings" if between_min < SLOW_SAMPLING_MIN else "10 min and more between readings"
+
+
+def high_alarm_rows(held: HeldOut, histories: Mapping[str, History]) -> tuple[alarms.AlarmScore, ...]:
+    """Alarms of high glucose by plain rules on the forecast; no page raises one."""
+    sample, now = held.sample, held.sample.now_mg_dl
+    quantiles = held.shipped.quantiles_mg_dl
+    assert quantiles is not None
+    at_30 = quantiles[:, HORIZONS_MIN.index(30.0)]
+    rules = {
+        f"{percent} % quantile at 30 min above 180": at_30[:, QUANTILE_LEVELS.index(percent / 100)]
+        > alarms.HYPERGLYCAEMIA_MG_DL
+        for percent in (50, 75, 90)
+    } | {"glucose now above 160": now > 160.0}
+    return tuple(
+        alarms.score(name, histories, sample.persons, sample.origins_min, now, raised, alarms.Excursion.HIGH)
+        for name, raised in rules.items()
     )
 
 

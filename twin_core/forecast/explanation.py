@@ -4,7 +4,7 @@ A contribution says what the model reads out of a record, not what a meal or a d
 a meal. What an action does is asked of the twin.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from twin_core.domain.forecasts import HORIZONS_MIN
 from twin_core.domain.history import FloatArray
 from twin_core.forecast.context import CONTEXT_NAMES, GROUPS, Inputs, context_column
 from twin_core.forecast.features import column
-from twin_core.forecast.model import Model
+from twin_core.forecast.model import Model, Predicted
 
 EXPLAINED_MIN = (30.0, 60.0, 120.0)
 _PLACES = [HORIZONS_MIN.index(horizon) for horizon in EXPLAINED_MIN]
@@ -30,26 +30,33 @@ _TREND = tuple(name for name in CONTEXT_NAMES if name.startswith(("change_", "sl
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """By kind of knowledge: how far it moves the mean forecast at `EXPLAINED_MIN` [mg/dL]."""
+    """By kind of knowledge: how far it moves the mean forecast [mg/dL], shape `(n_horizons,)` each."""
 
-    contributions: Mapping[str, tuple[float, ...]]
+    contributions: Mapping[str, FloatArray]
+
+    def at_explained(self, kind: str) -> tuple[float, ...]:
+        """How far one kind moves the mean forecast at `EXPLAINED_MIN` [mg/dL]."""
+        return tuple(self.contributions[kind][_PLACES].tolist())
 
 
-def explained(model: Model, inputs: Inputs) -> Explanation:
+def explained(model: Model, inputs: Inputs, predict: Callable[[Inputs], Predicted]) -> Explanation:
     """The contributions to the forecast of one row of inputs: with everything minus without one kind.
 
     Without a kind means: its numbers at their training mean, a trend or what is on board at zero. Contributions of
     kinds that speak of the same thing overlap, so they do not add up to the forecast's change.
+
+    Parameters
+    ----------
+    predict
+        The forecast to explain: the model's, or what a person's own correction makes of it.
     """
     kinds = tuple(_IN_WINDOWS)
     rows = [inputs, *(_without(model, inputs, kind) for kind in kinds)]
     together = Inputs(
         windows=np.concatenate([row.windows for row in rows]), context=np.concatenate([row.context for row in rows])
     )
-    mean = model.predict(together).mean_mg_dl[:, _PLACES]
-    return Explanation(
-        contributions={kind: tuple((mean[0] - mean[1 + place]).tolist()) for place, kind in enumerate(kinds)}
-    )
+    mean = predict(together).mean_mg_dl
+    return Explanation(contributions={kind: mean[0] - mean[1 + place] for place, kind in enumerate(kinds)})
 
 
 def reliance(

@@ -53,7 +53,7 @@ class Coverage:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecaster:
-    """A trained model and the draws of its copula. Needs no tensorflow.
+    """A trained model that answers for everybody or, with a correction, for one person. Needs no tensorflow.
 
     Attributes
     ----------
@@ -64,19 +64,13 @@ class Forecaster:
     """
 
     model: Model
-    joint_scores: FloatArray
     personal: Personal | None = None
     label: str = ""
 
     @classmethod
     def load(cls, folder: Path = artifact.SHIPPED) -> "Forecaster":
         """The forecaster of a folder of weights; `DamagedArtifact` when they are not what their manifest says."""
-        return cls.of(Model.load(folder))
-
-    @classmethod
-    def of(cls, model: Model) -> "Forecaster":
-        """The forecaster that serves a model."""
-        return cls(model=model, joint_scores=copula.draws(model.correlation))
+        return cls(model=Model.load(folder))
 
     @property
     def model_version(self) -> str:
@@ -126,7 +120,7 @@ class Forecaster:
         """What the forecast at a moment leans on; None where no forecast may be made."""
         if refusal(history, now_min)[0] is not ForecastStatus.OK:
             return None
-        return explained(self.model, inputs_of(history, [now_min]))
+        return explained(self.model, inputs_of(history, [now_min]), self._predicted)
 
     def paths(self, forecast: Forecast, n: int) -> FloatArray:
         """Seeded courses that agree with a forecast at every horizon [mg/dL], shape `(n, n_horizons)`."""
@@ -138,7 +132,7 @@ class Forecaster:
         quantiles = np.full((origins.size, N_HORIZONS, N_LEVELS), np.nan)
         may = ready(history, origins)
         if may.any():
-            quantiles[may] = self._predicted(history, origins[may]).quantiles_mg_dl
+            quantiles[may] = self._predicted(inputs_of(history, origins[may])).quantiles_mg_dl
         return quantiles
 
     def followed_many(self, history: History, origins_min: FloatArray) -> FloatArray:
@@ -158,11 +152,10 @@ class Forecaster:
         mean = np.full((origins.size, N_HORIZONS), np.nan)
         may = ready(history, origins)
         if may.any():
-            mean[may] = self._predicted(history, origins[may]).mean_mg_dl
+            mean[may] = self._predicted(inputs_of(history, origins[may])).mean_mg_dl
         return mean
 
-    def _predicted(self, history: History, origins_min: FloatArray) -> Predicted:
-        inputs = inputs_of(history, origins_min)
+    def _predicted(self, inputs: Inputs) -> Predicted:
         return self._own(inputs, self.model.predict(inputs))
 
     def _own(self, inputs: Inputs, said: Predicted) -> Predicted:

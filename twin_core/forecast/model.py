@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -178,24 +179,44 @@ class Model:
     def low_within(self, parts: Parts, quantiles_mg_dl: FloatArray) -> FloatArray:
         """Probability of a reading below 70 mg/dL within `LOW_WITHIN_MIN`, not decreasing; shape `(n, 3)`.
 
-        Half-way, in log-odds, between the trees' and the largest that the quantiles give at one horizon.
+        Half-way, in log-odds, between the trees' and that of the joint paths. On the calibration block that is better
+        than either alone, in Brier score and log loss, at all three spans.
         """
-        limit = np.full(quantiles_mg_dl.shape[:2], copula.HYPOGLYCAEMIA_MG_DL)
-        at_once = logistic_of_normal(copula.normal_scores(quantiles_mg_dl, limit))
-        largest = np.stack([at_once[:, _UNTIL[within]].max(axis=1) for within in LOW_WITHIN_MIN], axis=1)
         share = parts.life * 0.5
-        log_odds = share * parts.low_log_odds + (1.0 - share) * largest
-        return np.asarray(np.maximum.accumulate(1.0 / (1.0 + np.exp(-log_odds)), axis=1))
+        log_odds = share * parts.low_log_odds + (1.0 - share) * self._low_log_odds(quantiles_mg_dl)
+        return _probability(log_odds)
+
+    def low_moved(self, low: FloatArray, before_mg_dl: FloatArray, after_mg_dl: FloatArray) -> FloatArray:
+        """Probabilities of a low within `LOW_WITHIN_MIN`, moved in log-odds as far as an action moves the joint paths.
+
+        An action that moves nothing leaves them as they are.
+
+        Parameters
+        ----------
+        low
+            Shape `(n, 3)`, as `low_within` gives them for the forecast without the action.
+        before_mg_dl, after_mg_dl
+            Quantiles without and with the action, shape `(n, n_horizons, n_levels)`.
+        """
+        return _probability(_log_odds(low) + self._low_log_odds(after_mg_dl) - self._low_log_odds(before_mg_dl))
+
+    def _low_log_odds(self, quantiles_mg_dl: FloatArray) -> FloatArray:
+        """Of a path below 70 mg/dL within each of `LOW_WITHIN_MIN`; shape `(n, 3)`."""
+        return _log_odds(copula.below_70_within(quantiles_mg_dl, self._joint_scores, LOW_WITHIN_MIN))
+
+    @cached_property
+    def _joint_scores(self) -> FloatArray:
+        return copula.draws(self.correlation, LOW_WITHIN_MIN[-1])
 
 
-def logistic_of_normal(score: FloatArray) -> FloatArray:
-    """The log-odds of the probability below a standard normal score.
+def _log_odds(probability: FloatArray) -> FloatArray:
+    """Finite for a share of the draws that is 0 or 1: as if half a draw had fallen on the other side."""
+    certain = np.clip(probability, 0.5 / copula.N_DRAWS, 1.0 - 0.5 / copula.N_DRAWS)
+    return np.asarray(np.log(certain / (1.0 - certain)))
 
-    References
-    ----------
-    Page, Approximations to the cumulative normal function, Applied Statistics 26:75 (1977): off by less than 0.0002.
-    """
-    return np.asarray(2.0 * np.sqrt(2.0 / np.pi) * (score + 0.044715 * score**3))
+
+def _probability(log_odds: FloatArray) -> FloatArray:
+    return np.asarray(np.maximum.accumulate(0.5 * (1.0 + np.tanh(0.5 * log_odds)), axis=1))
 
 
 def life(inputs: Inputs) -> FloatArray:
@@ -217,7 +238,6 @@ def _between_knots() -> FloatArray:
 
 
 _BETWEEN_KNOTS = _between_knots()
-_UNTIL = {within: slice(HORIZONS_MIN.index(float(within)) + 1) for within in LOW_WITHIN_MIN}
 
 
 def _check(arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any]) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from twin_core.domain.errors import DamagedArtifact
 from twin_core.domain.history import History
 from twin_core.forecast import artifact, evaluation
+from twin_core.forecast.alarms import AlarmScore
 from twin_core.forecast.damped_trend import DampedTrend
-from twin_core.forecast.evaluation import PersonRow, RangeRow, Score
+from twin_core.forecast.evaluation import GroupRow, PersonRow, RangeRow, Score
 from twin_core.forecast.model import Model
 
 REPORT_FILE = "evaluation.json"
@@ -22,7 +23,7 @@ PROTOCOL = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class HypoRow:
+class AlarmRow:
     """How one alarm rule did, see `alarms`; None where nothing could be counted."""
 
     rule: str
@@ -74,7 +75,9 @@ class EvaluationReport:
     scores: tuple[Score, ...]
     persons: tuple[PersonRow, ...]
     ranges: tuple[RangeRow, ...]
-    hypo: tuple[HypoRow, ...]
+    groups: tuple[GroupRow, ...]
+    hypo: tuple[AlarmRow, ...]
+    hyper: tuple[AlarmRow, ...]
     seeds: tuple[SeedRow, ...]
     left_out: tuple[LeftOutRow, ...] = ()
     personalised: tuple[PersonalRow, ...] = ()
@@ -102,9 +105,13 @@ def load(folder: Path) -> EvaluationReport:
             field.name: _rows(field.name, told[field.name]) if field.name in _ROWS else told[field.name]
             for field in fields(EvaluationReport)
         }
-        return EvaluationReport(**known)
+        report = EvaluationReport(**known)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedArtifact(f"{folder / REPORT_FILE} cannot be read: {error}. Train anew.") from error
+    weights = artifact.manifest_of(folder)["model_version"]
+    if report.model_version != weights:
+        raise DamagedArtifact(f"{REPORT_FILE} is of {report.model_version}, the weights are {weights}. Train anew.")
+    return report
 
 
 def report_of(
@@ -120,7 +127,9 @@ def report_of(
         scores=scores,
         persons=evaluation.person_rows(held),
         ranges=evaluation.range_rows(held),
-        hypo=tuple(map(_hypo_row, evaluation.alarm_rows(held, histories, model.alarm_threshold))),
+        groups=evaluation.group_rows(held, histories),
+        hypo=tuple(map(_alarm_row, evaluation.alarm_rows(held, histories, model.alarm_threshold))),
+        hyper=tuple(map(_alarm_row, evaluation.high_alarm_rows(held, histories))),
         seeds=seed_rows(seed, scores),
     )
 
@@ -134,8 +143,8 @@ def seed_rows(seed: int, scores: tuple[Score, ...]) -> tuple[SeedRow, ...]:
     )
 
 
-def _hypo_row(scored: Any) -> HypoRow:
-    return HypoRow(
+def _alarm_row(scored: AlarmScore) -> AlarmRow:
+    return AlarmRow(
         rule=scored.rule,
         events=scored.events,
         days=scored.days,
@@ -150,7 +159,9 @@ _ROWS: dict[str, Any] = {
     "scores": Score,
     "persons": PersonRow,
     "ranges": RangeRow,
-    "hypo": HypoRow,
+    "groups": GroupRow,
+    "hypo": AlarmRow,
+    "hyper": AlarmRow,
     "seeds": SeedRow,
     "left_out": LeftOutRow,
     "personalised": PersonalRow,

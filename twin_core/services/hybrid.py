@@ -6,7 +6,7 @@ only as (twin with the action) - (twin without it).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from twin_core.domain.forecasts import QUANTILE_LEVELS, Forecast
 from twin_core.domain.history import FloatArray, History, Therapy
 from twin_core.domain.models import OdeModel
 from twin_core.forecast.forecaster import Forecaster
+from twin_core.forecast.model import LOW_WITHIN_MIN
 from twin_core.inference.state import as_batch, current_state, therapy_between, with_unrecorded_doses
 from twin_core.inference.structures import structure_of
 from twin_core.inference.twin import FittedTwin
@@ -124,6 +125,20 @@ def moved_by(baseline: Forecast, paths_without: FloatArray, difference_mg_dl: Fl
     shift[:, _MEDIAN] = difference_mg_dl[0]
     quantiles = clipped(baseline.quantiles_mg_dl + shift)
     return Moved(quantiles_mg_dl=_ordered(quantiles), paths_without=paths_without, paths_with=paths_with)
+
+
+def moved_forecast(forecaster: Forecaster, baseline: Forecast, after: Moved) -> Forecast:
+    """The baseline with everything that a forecast says moved: quantiles, mean, chances of a low and the alarm."""
+    quantiles = after.quantiles_mg_dl
+    low = np.array([[baseline.below_70_within_min[within] for within in LOW_WITHIN_MIN]])
+    moved_low = forecaster.model.low_moved(low, baseline.quantiles_mg_dl[None], quantiles[None])[0]
+    return replace(
+        baseline,
+        quantiles_mg_dl=quantiles,
+        mean_mg_dl=clipped(baseline.mean_mg_dl + quantiles[:, _MEDIAN] - baseline.median_mg_dl),
+        below_70_within_min=dict(zip(LOW_WITHIN_MIN, moved_low.tolist(), strict=True)),
+        low_alarm=bool(moved_low[0] >= forecaster.model.alarm_threshold),
+    )
 
 
 def quantiles_of(courses_mg_dl: FloatArray) -> FloatArray:

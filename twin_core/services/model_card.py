@@ -10,9 +10,9 @@ from pathlib import Path
 
 from twin_core.forecast import artifact
 from twin_core.forecast.evaluation import Score
-from twin_core.forecast.report import EvaluationReport, HypoRow, load
+from twin_core.forecast.report import AlarmRow, EvaluationReport, load
 
-__all__ = ["PERSISTENCE", "HypoRow", "ModelCard", "model_card"]
+__all__ = ["PERSISTENCE", "AlarmRow", "ModelCard", "model_card"]
 
 PERSISTENCE = "persistence"
 

@@ -14,10 +14,11 @@ import numpy as np
 
 from twin_core.domain.access import Purpose, Viewer
 from twin_core.domain.errors import BiotwinError, UnknownName
-from twin_core.domain.forecasts import Forecast
+from twin_core.domain.forecasts import Forecast, ForecastStatus
 from twin_core.domain.history import FloatArray
 from twin_core.domain.ports import ForecasterVersion, ResultCache, Store
 from twin_core.domain.units import MINUTES_PER_DAY
+from twin_core.forecast.explanation import Explanation
 from twin_core.forecast.forecaster import Forecaster
 from twin_core.forecast.personal import Personal, personalised
 from twin_core.inference.data_hash import data_hash
@@ -66,6 +67,14 @@ class LearnOutcome:
     sentence: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A forecast and what it leans on; no explanation where it is withheld."""
+
+    forecast: Forecast
+    explanation: Explanation | None
+
+
 class PersonalForecasters:
     """The forecaster of every person: the newest version kept for them, else the shipped one."""
 
@@ -93,11 +102,13 @@ class PersonalForecasters:
                     del self._made[old]
         return made
 
-    def forecast(self, viewer: Viewer, person_id: str, now_min: float) -> Forecast:
+    def served(self, viewer: Viewer, person_id: str, now_min: float) -> Served:
         """The one forecast of a person's present, by two weeks of habits; its intervals follow the person."""
         forecaster = self.current(viewer, person_id)
         history = self._records.history(viewer, person_id, now_min - HABITS_MIN, now_min + 1.0)
-        return forecaster.forecast(history, now_min, self._follow(viewer, person_id, forecaster, now_min))
+        forecast = forecaster.forecast(history, now_min, self._follow(viewer, person_id, forecaster, now_min))
+        is_made = forecast.status is ForecastStatus.OK
+        return Served(forecast=forecast, explanation=forecaster.explain(history, now_min) if is_made else None)
 
     def _follow(self, viewer: Viewer, person_id: str, forecaster: Forecaster, now_min: float) -> FloatArray:
         """How far to widen the intervals, looked back at once every hour of the person's time."""

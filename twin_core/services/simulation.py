@@ -11,13 +11,12 @@ from twin_core.domain.errors import BadInput, SimulationFailed, UnknownName
 from twin_core.domain.forecasts import Forecast, ForecastStatus
 from twin_core.domain.history import FloatArray, History, Rhythm, Therapy
 from twin_core.domain.models import OdeModel
-from twin_core.forecast import copula
 from twin_core.forecast.forecaster import Forecaster
 from twin_core.inference.map_fit import mean_basal_u_h
 from twin_core.inference.state import with_unrecorded_doses
 from twin_core.inference.twin import FittedTwin, population_twin
 from twin_core.models.glucose.cgm_errors import errors, sensor_named
-from twin_core.services.hybrid import acting, moved
+from twin_core.services.hybrid import acting, moved, moved_forecast
 from twin_core.services.scenarios import Cgm, CgmError, SimulatedGlucose
 from twin_core.solve.rk4 import Solution, SolveStatus, integrate
 from twin_core.solve.schedule import needs_of, schedule_of
@@ -82,7 +81,8 @@ class HybridForecasts:
     ) -> Forecast:
         """The forecast made at `now_min`, with the announced meals and boluses if there are any."""
         known = replace(history, therapy=_until(history.therapy, now_min))
-        baseline = self._forecaster.forecast(known, now_min)
+        follow = self._forecaster.interval_factors(known, now_min)
+        baseline = self._forecaster.forecast(known, now_min, follow)
         if baseline.status is not ForecastStatus.OK or not (announced.meals or announced.boluses):
             return baseline
         _check_ahead(announced, now_min)
@@ -90,11 +90,7 @@ class HybridForecasts:
         planned = replace(without, planned=announced.meals, boluses=(*without.boluses, *announced.boluses))
         chosen = _population(known, now_min) if twin is None else FittedTwin.from_payload(twin)
         after = moved(self._forecaster, baseline, chosen, known, without, planned)
-        return replace(
-            baseline,
-            quantiles_mg_dl=after.quantiles_mg_dl,
-            below_70_within_min=copula.below_70_within(after.quantiles_mg_dl, self._forecaster.joint_scores),
-        )
+        return moved_forecast(self._forecaster, baseline, after)
 
 
 def refuse_what_is_not_taken(model: OdeModel, therapy: Therapy, rhythm: Rhythm) -> None:

@@ -10,12 +10,15 @@ from twin_core.domain.forecasts import Forecast
 from twin_core.domain.history import FloatArray, History, Therapy
 from twin_core.domain.people import Person
 from twin_core.domain.ports import ResultCache
+from twin_core.forecast.explanation import EXPLAINED_MIN, Explanation
 from twin_core.forecast.features import carbs_remaining, insulin_remaining
 from twin_core.services.frozen_forecasts import FORECAST_BEFORE_MIN
 from twin_core.services.live import Live
 from twin_core.services.personal_forecaster import PersonalForecasters
 from twin_core.services.records import Records
 from twin_core.services.twins import Twins
+
+__all__ = ["EXPLAINED_MIN", "BandCoverage", "Explanation", "Today", "TodayViews"]
 
 LOOK_BACK_MIN = 1800.0
 """What the page and the insulin curve see of the past: 30 h."""
@@ -45,6 +48,8 @@ class Today:
     ----------
     token
         Changes whenever anything shown changes; what the browser asks for.
+    explanation
+        What the forecast leans on; None when it is withheld.
     insulin
         `(time_min, plasma_insulin_pmol_l)` of the twin over the last 6 h and the next 4 h.
     speed
@@ -56,6 +61,7 @@ class Today:
     now_min: float
     history: History
     forecast: Forecast
+    explanation: Explanation | None
     coverage: BandCoverage | None
     insulin: tuple[FloatArray, FloatArray]
     iob_u: float
@@ -104,12 +110,14 @@ class TodayViews:
         now_min = float(int(self._live.now_min(viewer, person_id)))
         history = self._records.history(viewer, person_id, now_min - LOOK_BACK_MIN, now_min + 1.0)
         last, age_min, trend = latest(history, now_min)
+        served = self._forecasters.served(viewer, person_id, now_min)
         return Today(
             person=self._records.person(viewer, person_id),
             token=token,
             now_min=now_min,
             history=history,
-            forecast=self._forecasters.forecast(viewer, person_id, now_min),
+            forecast=served.forecast,
+            explanation=served.explanation,
             coverage=self._coverage(viewer, person_id, now_min),
             insulin=self._twins.plasma_insulin(viewer, person_id, history.therapy, now_min),
             iob_u=insulin_on_board(history.therapy, now_min),

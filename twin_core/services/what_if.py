@@ -327,7 +327,7 @@ class WhatIf:
     def _made(self, viewer: Viewer, person_id: str, now_min: float, token: str) -> _Present:
         history = self._records.history(viewer, person_id, now_min - _LOOK_BACK_MIN, now_min + 1.0)
         forecaster = self._forecasters.current(viewer, person_id)
-        baseline = self._forecasters.forecast(viewer, person_id, now_min)
+        baseline = self._forecasters.served(viewer, person_id, now_min).forecast
         twin, second = self._twins.current(viewer, person_id), self._second.current(viewer, person_id)
         therapy = acting(history.therapy, now_min, LONG_HORIZON_MIN)
         bodies, other = bodies_of(twin, history, now_min), _one_body(second, history, now_min)

@@ -28,7 +28,7 @@ def score(history: History, raised_at: list[float]) -> alarms.AlarmScore:
 
 
 def test_a_low_of_less_than_10_min_is_no_event_and_two_within_half_an_hour_are_one():
-    found = alarms.low_events(course([(200, 205), (400, 420), (440, 460), (700, 720)]))
+    found = alarms.events_of(course([(200, 205), (400, 420), (440, 460), (700, 720)]), alarms.Excursion.LOW)
     assert found.tolist() == [[400.0, 460.0], [700.0, 720.0]]
 
 

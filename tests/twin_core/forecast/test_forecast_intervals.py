@@ -71,27 +71,31 @@ def test_correlation_of_rows_with_gaps_is_near_the_true_one_and_positive_definit
     assert np.linalg.eigvalsh(found).min() > 0
 
 
+WITHIN = (30.0, 60.0, 120.0)
+
+
+def falls(quantiles, correlation):
+    return copula.below_70_within(quantiles, copula.draws(correlation, 120.0), WITHIN)[0]
+
+
 def test_horizons_that_move_together_fall_together_or_not_at_all():
-    together = copula.draws(np.full((N_HORIZONS, N_HORIZONS), 0.999999) + 0.000001 * np.eye(N_HORIZONS))
-    found = copula.below_70_within(normal_quantiles(90.0, 20.0)[0], together)
-    assert found[30] == pytest.approx(norm.cdf(-1.0), abs=0.02)
-    assert found[120] == pytest.approx(found[30], abs=0.005)
+    together = np.full((N_HORIZONS, N_HORIZONS), 0.999999) + 0.000001 * np.eye(N_HORIZONS)
+    found = falls(normal_quantiles(90.0, 20.0), together)
+    assert found[0] == pytest.approx(norm.cdf(-1.0), abs=0.02)
+    assert found[2] == pytest.approx(found[0], abs=0.005)
 
 
 def test_independent_horizons_multiply():
-    apart = copula.draws(np.eye(N_HORIZONS))
-    found = copula.below_70_within(normal_quantiles(110.0, 20.0)[0], apart)
-    for within, probability in found.items():
+    found = falls(normal_quantiles(110.0, 20.0), np.eye(N_HORIZONS))
+    for within, probability in zip(WITHIN, found, strict=True):
         assert probability == pytest.approx(1 - norm.cdf(2.0) ** (within / 5), abs=0.03)
 
 
 def test_probability_grows_with_the_time_looked_ahead():
-    correlated = copula.draws(0.9 * np.ones((N_HORIZONS, N_HORIZONS)) + 0.1 * np.eye(N_HORIZONS))
-    found = copula.below_70_within(normal_quantiles(95.0, 15.0)[0], correlated)
-    assert 0.0 < found[30] <= found[60] <= found[120] < 1.0
+    found = falls(normal_quantiles(95.0, 15.0), 0.9 * np.ones((N_HORIZONS, N_HORIZONS)) + 0.1 * np.eye(N_HORIZONS))
+    assert 0.0 < found[0] <= found[1] <= found[2] < 1.0
 
 
 def test_far_from_70_nothing_falls_and_far_below_everything_has():
-    joint = copula.draws(np.eye(N_HORIZONS))
-    assert set(copula.below_70_within(normal_quantiles(250.0, 15.0)[0], joint).values()) == {0.0}
-    assert set(copula.below_70_within(normal_quantiles(45.0, 2.0)[0], joint).values()) == {1.0}
+    assert set(falls(normal_quantiles(250.0, 15.0), np.eye(N_HORIZONS))) == {0.0}
+    assert set(falls(normal_quantiles(45.0, 2.0), np.eye(N_HORIZONS))) == {1.0}

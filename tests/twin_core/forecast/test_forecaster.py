@@ -266,10 +266,11 @@ def test_readings_after_now_do_not_change_what_intervals_follow(shipped, record)
     assert one.tobytes() == other.tobytes()
 
 
-def test_an_explanation_names_every_kind_of_knowledge_at_three_horizons(shipped, record):
+def test_an_explanation_names_every_kind_of_knowledge_at_every_horizon(shipped, record):
     told = shipped.explain(record(), 4000.0)
     assert set(told.contributions) == {"trend", "habits", "meals", "insulin", "activity", "time of day"}
-    assert all(len(numbers) == 3 and np.isfinite(numbers).all() for numbers in told.contributions.values())
+    assert all(moves.shape == (48,) and np.isfinite(moves).all() for moves in told.contributions.values())
+    assert told.at_explained("trend") == tuple(told.contributions["trend"][[5, 11, 23]])
     assert shipped.explain(record(), -1.0) is None
 
 
@@ -278,7 +279,7 @@ def test_a_rising_trend_speaks_for_more_at_30_min(shipped):
     wave = 150.0 + 50.0 * np.sin(time_min / 60.0)
     rising = History(cgm_time_min=time_min, cgm_mg_dl=wave)
     assert np.cos(1500.0 / 60.0) > 0.9
-    assert shipped.explain(rising, 1500.0).contributions["trend"][0] > 5.0
+    assert shipped.explain(rising, 1500.0).at_explained("trend")[0] > 5.0
 
 
 def test_serving_imports_neither_tensorflow_nor_lightgbm():
