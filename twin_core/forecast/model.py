@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -187,9 +188,10 @@ class Model:
         return _probability(log_odds)
 
     def low_moved(self, low: FloatArray, before_mg_dl: FloatArray, after_mg_dl: FloatArray) -> FloatArray:
-        """Probabilities of a low within `LOW_WITHIN_MIN`, moved in log-odds as far as an action moves the joint paths.
+        """Probabilities of a low within `LOW_WITHIN_MIN`, their normal scores moved as far as those of the joint paths.
 
-        An action that moves nothing leaves them as they are.
+        An action that moves nothing leaves them as they are; one that shifts a normal law by so many standard
+        deviations shifts the score by as many, however small the probability.
 
         Parameters
         ----------
@@ -198,7 +200,8 @@ class Model:
         before_mg_dl, after_mg_dl
             Quantiles without and with the action, shape `(n, n_horizons, n_levels)`.
         """
-        return _probability(_log_odds(low) + self._low_log_odds(after_mg_dl) - self._low_log_odds(before_mg_dl))
+        before, after = (_probability(self._low_log_odds(each)) for each in (before_mg_dl, after_mg_dl))
+        return np.maximum.accumulate(_below(_score(low) + _score(after) - _score(before)), axis=1)
 
     def _low_log_odds(self, quantiles_mg_dl: FloatArray) -> FloatArray:
         """Of a path below 70 mg/dL within each of `LOW_WITHIN_MIN`; shape `(n, 3)`."""
@@ -213,6 +216,10 @@ def _log_odds(probability: FloatArray) -> FloatArray:
     """Finite for a share of the draws that is 0 or 1: as if half a draw had fallen on the other side."""
     certain = np.clip(probability, 0.5 / copula.N_DRAWS, 1.0 - 0.5 / copula.N_DRAWS)
     return np.asarray(np.log(certain / (1.0 - certain)))
+
+
+_score = np.vectorize(NormalDist().inv_cdf, otypes=[np.float64])
+_below = np.vectorize(NormalDist().cdf, otypes=[np.float64])
 
 
 def _probability(log_odds: FloatArray) -> FloatArray:
