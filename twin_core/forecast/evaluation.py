@@ -163,7 +163,7 @@ class HeldOut:
     predicted
         Of the shipped model, then of each baseline, all on the rows of `sample`.
     low_within_30
-        Probability of a reading below 70 mg/dL within 30 min, shape `(n,)`.
+        Probability of a reading below 70 mg/dL within 30 min by which the alarm goes, shape `(n,)`.
     """
 
     sample: Sample
@@ -206,13 +206,14 @@ def held_out(
     sample = sample_of(histories, {person: np.concatenate([warm_up[person], scored[person]]) for person in histories})
     parts = model.parts(sample.inputs)
     said = model.joined(sample.inputs, parts)
+    followed = _following(sample, said.quantiles_mg_dl)
     now = sample.now_mg_dl[:, None]
     everything = (
         Predicted(
             model=SHIPPED,
             mean_mg_dl=said.mean_mg_dl,
             median_mg_dl=said.quantiles_mg_dl[..., QUANTILE_LEVELS.index(0.50)],
-            quantiles_mg_dl=_following(sample, said.quantiles_mg_dl),
+            quantiles_mg_dl=followed,
         ),
         *(
             _point(name, now + change)
@@ -346,13 +347,16 @@ def _rows(predicted: Predicted, chosen: NDArray[np.bool_] | NDArray[np.intp]) ->
 
 
 def _following(sample: Sample, quantiles_mg_dl: FloatArray) -> FloatArray:
-    """Quantiles with intervals widened, person by person, by what had been seen until each origin."""
+    """Quantiles with intervals widened, person by person, by what had been seen until each origin; as pages show them.
+
+    Raw quantiles `(n, n_horizons, n_levels)` on the rows of a sample whose origins increase for each person.
+    """
     widened = quantiles_mg_dl.copy()
     for person in np.unique(sample.persons):
         own = np.flatnonzero(sample.persons == person)
         misses = adaptive.scores(sample.observed_mg_dl[own], quantiles_mg_dl[own])
         factors = adaptive.factors_over_time(sample.origins_min[own], misses)
-        widened[own] = adaptive.widened_by(quantiles_mg_dl[own], factors)
+        widened[own] = adaptive.widened_by(quantiles_mg_dl[own], adaptive.smoothed(factors))
     return np.clip(widened, LOWEST_MG_DL, HIGHEST_MG_DL)
 
 
