@@ -15,8 +15,6 @@ from twin_core.services.application import Services
 from twin_core.services.records import UNIT
 
 MODE_COOKIE = "biotwin-mode"
-BACKGROUND_POLL_MS = 150
-"""How often the browser asks after a background callback; dash's default of 1,000 adds a second to each."""
 
 
 Layout = Callable[[Services, Display, str], Any]

@@ -8,8 +8,9 @@ from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from dashboard.components.basics import aria, card, figures_table, graph, legend, notice, page_head, segmented
 from dashboard.components.error_grid import error_grid
+from dashboard.components.job import job_controls, job_options, progress_to
 from dashboard.figures.model import daily_figure, error_figure, error_grid_figure, pit_figure
-from dashboard.shell import BACKGROUND_POLL_MS, Page, display_of
+from dashboard.shell import Page, display_of
 from dashboard.theme.display import Display
 from twin_core.domain.errors import BiotwinError
 from twin_core.domain.forecasts import QUANTILE_LEVELS
@@ -111,23 +112,10 @@ def _register_learning(app: Dash, services: Services) -> None:
         Output("learn-result", "data"),
         Input("learn-start", "n_clicks"),
         State("model-person", "data"),
-        background=True,
-        interval=BACKGROUND_POLL_MS,
-        running=[
-            (Output("learn-start", "disabled"), True, False),
-            (Output("learn-cancel", "disabled"), False, True),
-            (Output("learn-running", "hidden"), False, True),
-        ],
-        progress=[Output("learn-progress", "value"), Output("learn-progress-text", "children")],
-        progress_default=["0", ""],
-        cancel=[Input("learn-cancel", "n_clicks")],
-        prevent_initial_call=True,
+        **job_options("learn"),
     )
     def learn(set_progress: Any, clicks: int, person_id: str) -> dict[str, Any]:
-        def report(fraction: float, sentence: str) -> None:
-            set_progress([str(round(100 * fraction)), sentence])
-
-        outcome = services.forecasters.learn(services.viewer, person_id, report)
+        outcome = services.forecasters.learn(services.viewer, person_id, progress_to(set_progress))
         return {"run": clicks, "good": outcome.adopted, "sentence": outcome.sentence}
 
     @app.callback(
@@ -161,22 +149,6 @@ def _gone_back(services: Services, person_id: str, version: int) -> html.Div:
 
 
 def _learn_card(services: Services, person_id: str) -> html.Section:
-    progress = html.Div(
-        [
-            html.Progress(id="learn-progress", value="0", max="100", **aria(label="Progress of learning")),
-            html.P("", id="learn-progress-text", className="muted tiny"),
-        ],
-        id="learn-running",
-        hidden=True,
-        className="stack-tight",
-    )
-    buttons = html.Div(
-        [
-            html.Button("Learn from the last weeks", id="learn-start", className="button"),
-            html.Button("Cancel", id="learn-cancel", className="button", disabled=True),
-        ],
-        className="row-start",
-    )
     return card(
         html.H2("For this person"),
         dcc.Store(id="learn-result"),
@@ -185,9 +157,7 @@ def _learn_card(services: Services, person_id: str) -> html.Section:
             "week, which the learning has not seen.",
             className="small",
         ),
-        buttons,
-        progress,
-        html.Div(id="learn-message", **aria(live="polite")),
+        *job_controls("learn", "Learn from the last weeks", "Progress of learning"),
         html.Div(_versions(services, person_id), id="learn-versions"),
         class_name="stack-tight",
     )

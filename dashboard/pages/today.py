@@ -9,10 +9,11 @@ from dash import Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
 
 from dashboard.components.basics import aria, card, graph, legend, notice, page_head, segmented, swatch
 from dashboard.components.coverage import coverage_sentence
+from dashboard.components.job import job_controls, job_options, progress_to
 from dashboard.components.now import alert_of, leans_on, now_card, on_board
 from dashboard.figures.glucose import explained_colour, today_figure
 from dashboard.pages.today_drugs import drug_card, register_drugs
-from dashboard.shell import BACKGROUND_POLL_MS, Page, display_of
+from dashboard.shell import Page, display_of
 from dashboard.theme.display import Display
 from dashboard.theme.plots import Figure
 from dashboard.theme.tokens import palette
@@ -125,25 +126,12 @@ def _register_playback(app: Dash, services: Services) -> None:
 def _register_fit(app: Dash, services: Services) -> None:
     @app.callback(
         Output("twin-result", "data"),
-        Input("twin-fit", "n_clicks"),
+        Input("twin-start", "n_clicks"),
         State("today-person", "data"),
-        background=True,
-        interval=BACKGROUND_POLL_MS,
-        running=[
-            (Output("twin-fit", "disabled"), True, False),
-            (Output("twin-cancel", "disabled"), False, True),
-            (Output("twin-running", "hidden"), False, True),
-        ],
-        progress=[Output("twin-progress", "value"), Output("twin-progress-text", "children")],
-        progress_default=["0", ""],
-        cancel=[Input("twin-cancel", "n_clicks")],
-        prevent_initial_call=True,
+        **job_options("twin"),
     )
     def fit(set_progress: Any, clicks: int, person_id: str) -> dict[str, Any]:
-        def report(fraction: float, sentence: str) -> None:
-            set_progress([str(round(100 * fraction)), sentence])
-
-        outcome = services.twins.fit(services.viewer, person_id, report)
+        outcome = services.twins.fit(services.viewer, person_id, progress_to(set_progress))
         return {"run": clicks, "good": outcome.fitted, "sentence": outcome.sentence}
 
     @app.callback(
@@ -272,29 +260,11 @@ def _without_label(kind: str, display: Display) -> html.Span:
 
 
 def _twin_card(summary: TwinSummary) -> html.Section:
-    progress = html.Div(
-        [
-            html.Progress(id="twin-progress", value="0", max="100", **aria(label="Progress of the fit")),
-            html.P("", id="twin-progress-text", className="muted tiny"),
-        ],
-        id="twin-running",
-        hidden=True,
-        className="stack-tight",
-    )
-    buttons = html.Div(
-        [
-            html.Button("Fit to the last 3 days", id="twin-fit", className="button"),
-            html.Button("Cancel", id="twin-cancel", className="button", disabled=True),
-        ],
-        className="row-start",
-    )
     return card(
         html.H2("Twin"),
         dcc.Store(id="twin-result"),
         html.Div(_twin_words(summary), id="twin-summary", className="stack-tight"),
-        buttons,
-        progress,
-        html.Div(id="twin-message"),
+        *job_controls("twin", "Fit to the last 3 days", "Progress of the fit"),
         class_name="stack-tight",
     )
 

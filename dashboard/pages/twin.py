@@ -8,8 +8,9 @@ import numpy as np
 from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from dashboard.components.basics import aria, card, figures_table, graph, legend, notice, page_head, segmented, select
+from dashboard.components.job import job_controls, job_options, progress_to
 from dashboard.figures.twin import course_figure, fit_figure, heat_map_figure, parameter_figure, shares_figure
-from dashboard.shell import BACKGROUND_POLL_MS, Page, display_of
+from dashboard.shell import Page, display_of
 from dashboard.theme.display import Display
 from twin_core.domain.errors import BiotwinError
 from twin_core.domain.history import instant_of, minutes_of
@@ -147,26 +148,13 @@ def _register_redraw(app: Dash, services: Services) -> None:
 def _register_fit(app: Dash, services: Services) -> None:
     @app.callback(
         Output("judge-result", "data"),
-        Input("judge-fit", "n_clicks"),
+        Input("judge-start", "n_clicks"),
         State("judge-days", "value"),
         State("judge-person", "data"),
-        background=True,
-        interval=BACKGROUND_POLL_MS,
-        running=[
-            (Output("judge-fit", "disabled"), True, False),
-            (Output("judge-cancel", "disabled"), False, True),
-            (Output("judge-running", "hidden"), False, True),
-        ],
-        progress=[Output("judge-progress", "value"), Output("judge-progress-text", "children")],
-        progress_default=["0", ""],
-        cancel=[Input("judge-cancel", "n_clicks")],
-        prevent_initial_call=True,
+        **job_options("judge"),
     )
     def fit(set_progress: Any, clicks: int, days: str, person_id: str) -> dict[str, Any]:
-        def report(fraction: float, sentence: str) -> None:
-            set_progress([str(round(100 * fraction)), sentence])
-
-        outcome = services.twins.fit(services.viewer, person_id, report, days=float(days))
+        outcome = services.twins.fit(services.viewer, person_id, progress_to(set_progress), days=float(days))
         return {"run": clicks, "good": outcome.fitted, "sentence": outcome.sentence}
 
     @app.callback(
@@ -201,26 +189,13 @@ def _register_versions(app: Dash, services: Services) -> None:
 def _register_sensitivity(app: Dash, services: Services) -> None:
     @app.callback(
         Output("judge-shares-result", "data"),
-        Input("judge-shares-run", "n_clicks"),
+        Input("judge-shares-start", "n_clicks"),
         State("judge-spread", "value"),
         State("judge-person", "data"),
-        background=True,
-        interval=BACKGROUND_POLL_MS,
-        running=[
-            (Output("judge-shares-run", "disabled"), True, False),
-            (Output("judge-shares-cancel", "disabled"), False, True),
-            (Output("judge-shares-running", "hidden"), False, True),
-        ],
-        progress=[Output("judge-shares-progress", "value"), Output("judge-shares-progress-text", "children")],
-        progress_default=["0", ""],
-        cancel=[Input("judge-shares-cancel", "n_clicks")],
-        prevent_initial_call=True,
+        **job_options("judge-shares"),
     )
     def compute(set_progress: Any, clicks: int, spread: str, person_id: str) -> dict[str, Any]:
-        def report(fraction: float, sentence: str) -> None:
-            set_progress([str(round(100 * fraction)), sentence])
-
-        outcome = services.twin_report.sensitivity(services.viewer, person_id, spread, report)
+        outcome = services.twin_report.sensitivity(services.viewer, person_id, spread, progress_to(set_progress))
         return {"run": clicks, "good": outcome.done, "sentence": outcome.sentence}
 
     @app.callback(
@@ -453,26 +428,9 @@ def _fit_controls() -> Any:
     return card(
         html.H2("Fit anew"),
         select("judge-days", "To the last", days, str(_DEFAULT_DAYS)),
-        *_job("judge", "Fit the twin", "judge-fit", "Progress of the fit"),
+        *job_controls("judge", "Fit the twin", "Progress of the fit", is_primary=True),
         class_name="stack-tight first-when-narrow",
     )
-
-
-def _job(prefix: str, text: str, run_id: str, label: str) -> list[Any]:
-    """Run, cancel, progress and message of a background computation."""
-    buttons = [
-        html.Button(text, id=run_id, className="button button-primary"),
-        html.Button("Cancel", id=f"{prefix}-cancel", className="button", disabled=True),
-    ]
-    progress = [
-        html.Progress(id=f"{prefix}-progress", value="0", max="100", **aria(label=label)),
-        html.P("", id=f"{prefix}-progress-text", className="muted tiny"),
-    ]
-    return [
-        html.Div(buttons, className="row-start"),
-        html.Div(progress, id=f"{prefix}-running", hidden=True, className="stack-tight"),
-        html.Div(id=f"{prefix}-message"),
-    ]
 
 
 def _sensitivity_card(services: Services, display: Display, person_id: str) -> html.Section:
@@ -493,7 +451,7 @@ def _sensitivity_card(services: Services, display: Display, person_id: str) -> h
             ],
             className="row-start",
         ),
-        *_job("judge-shares", "Find out", "judge-shares-run", "Progress of the analysis"),
+        *job_controls("judge-shares", "Find out", "Progress of the analysis", is_primary=True),
         html.Div(_shares(services, display, person_id, spread, 0), id="judge-shares", className="stack-tight"),
         class_name="stack-tight plot-card",
     )

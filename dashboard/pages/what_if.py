@@ -19,9 +19,10 @@ from dashboard.components.basics import (
     segmented,
     slider,
 )
+from dashboard.components.job import job_controls, job_options, progress_to
 from dashboard.components.plan_outcomes import difference_text, line_sample, outcomes_of_plans
 from dashboard.figures.glucose import what_if_figure
-from dashboard.shell import BACKGROUND_POLL_MS, Page, display_of
+from dashboard.shell import Page, display_of
 from dashboard.theme.display import Display
 from dashboard.theme.plots import Figure
 from twin_core.domain.errors import BiotwinError
@@ -309,25 +310,12 @@ def _register_second(app: Dash, services: Services) -> None:
     @app.callback(
         Output("second-result", "data"),
         Output("second-message", "children"),
-        Input("second-fit", "n_clicks"),
+        Input("second-start", "n_clicks"),
         State("plan-person", "data"),
-        background=True,
-        interval=BACKGROUND_POLL_MS,
-        running=[
-            (Output("second-fit", "disabled"), True, False),
-            (Output("second-cancel", "disabled"), False, True),
-            (Output("second-running", "hidden"), False, True),
-        ],
-        progress=[Output("second-progress", "value"), Output("second-progress-text", "children")],
-        progress_default=["0", ""],
-        cancel=[Input("second-cancel", "n_clicks")],
-        prevent_initial_call=True,
+        **job_options("second"),
     )
     def fit_second(set_progress: Any, clicks: int, person_id: str) -> tuple[dict[str, Any], Any]:
-        def report(fraction: float, sentence: str) -> None:
-            set_progress([str(round(100 * fraction)), sentence])
-
-        outcome = services.second.fit(services.viewer, person_id, report)
+        outcome = services.second.fit(services.viewer, person_id, progress_to(set_progress))
         said = outcome.sentence if outcome.fitted else outcome.sentence.replace(STAYS, "")
         return {"run": clicks}, notice(said, "quiet" if outcome.fitted else "amber")
 
@@ -451,28 +439,10 @@ def _slot(name: str) -> html.Li:
 
 
 def _second_card(answer: WhatIfAnswer, display: Display) -> html.Section:
-    running = html.Div(
-        [
-            html.Progress(id="second-progress", value="0", max="100", **aria(label="Progress of the second fit")),
-            html.P("", id="second-progress-text", className="muted tiny"),
-        ],
-        id="second-running",
-        hidden=True,
-        className="stack-tight",
-    )
-    buttons = html.Div(
-        [
-            html.Button("Fit it to the twin's days", id="second-fit", className="button", n_clicks=0),
-            html.Button("Cancel", id="second-cancel", className="button", disabled=True),
-        ],
-        className="row-start",
-    )
     return card(
         html.H2("Another published structure"),
         html.P(_second_words(answer, display), id="what-if-second", className="small"),
-        buttons,
-        running,
-        html.Div(id="second-message"),
+        *job_controls("second", "Fit it to the twin's days", "Progress of the second fit"),
         class_name="stack-tight",
     )
 

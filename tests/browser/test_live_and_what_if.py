@@ -101,7 +101,7 @@ def test_a_fit_shows_its_progress_and_ends_with_a_twin(tab: Tab) -> None:
 def test_a_cancelled_fit_leaves_the_twin_in_place_and_says_so(tab: Tab) -> None:
     page = tab.open("/")
     page.get_by_role("link", name=re.compile("injections$")).click()
-    page.locator("#twin-fit").wait_for()
+    page.locator("#twin-start").wait_for()
     before = page.inner_text("#twin-summary")
     page.get_by_role("button", name="Fit to the last 3 days").click()
     page.wait_for_function("!document.getElementById('twin-cancel').disabled")

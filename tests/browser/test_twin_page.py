@@ -23,7 +23,7 @@ def fit(page: Page, days: str) -> None:
     page.select_option("#judge-days", days)
     page.get_by_role("button", name="Fit the twin").click()
     ended = f"document.getElementById('judge-message').innerText !== {json.dumps(said)}"
-    page.wait_for_function(f"{ended} && !document.getElementById('judge-fit').disabled", timeout=PATIENCE_MS)
+    page.wait_for_function(f"{ended} && !document.getElementById('judge-start').disabled", timeout=PATIENCE_MS)
     assert "Fitted" in page.inner_text("#judge-message")
 
 
@@ -136,7 +136,7 @@ def test_every_control_is_reached_with_the_keyboard(tab: Tab, person: str) -> No
         reached.add(page.evaluate("document.activeElement.id"))
         reached.add(page.evaluate("document.activeElement.closest('[id]')?.id ?? ''"))
         summaries += page.evaluate("document.activeElement.tagName") == "SUMMARY"
-    assert {"judge-days", "judge-fit", "judge-shares-run", "judge-spread", "judge-outcome", "judge-order"} <= {
+    assert {"judge-days", "judge-start", "judge-shares-start", "judge-spread", "judge-outcome", "judge-order"} <= {
         re.sub(r"^_dbcprivate_radioitems_(judge-[a-z]+)_input_.*$", r"\1", name) for name in reached
     }
     assert summaries >= 4

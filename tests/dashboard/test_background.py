@@ -80,8 +80,9 @@ def test_a_job_that_has_just_ended_still_counts_as_running_until_its_result_is_r
     ticket = submit(manager, "a", lambda _: "quick")
     until(lambda: manager.result_ready("a"))
     assert manager.job_running(ticket)
-    time.sleep(RESULT_GRACE_S + 0.2)
-    assert not manager.job_running(ticket)
+    until(lambda: manager.counts()["running"] == 0)
+    assert manager.job_running(ticket)
+    until(lambda: not manager.job_running(ticket), RESULT_GRACE_S + 10.0)
 
 
 def test_an_error_in_a_job_is_handed_on(manager: BoundedDiskcacheManager) -> None:

@@ -61,7 +61,7 @@ def test_a_person_without_a_fit_gets_one_sentence_and_one_action(services: Servi
     whole = page.layout(services, MG_DL, INJECTIONS)
     assert "knows nothing of this person" in text_of(whole)
     assert "Nothing is fitted yet" in text_of(whole)
-    assert '"judge-fit"' in drawn(whole)
+    assert '"judge-start"' in drawn(whole)
     assert "Use this version again" not in text_of(whole)
 
 
@@ -136,7 +136,7 @@ def test_a_twin_that_cannot_be_read_says_what_happened_what_works_and_offers_a_f
     shown = page.layout(services, MG_DL, INJECTIONS)
     assert "cannot be read" in text_of(shown)
     assert "still work" in text_of(shown)
-    assert '"judge-fit"' in drawn(shown)
+    assert '"judge-start"' in drawn(shown)
 
 
 def test_every_graph_has_words_for_those_who_do_not_see_it(services: Services) -> None:
