@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from validation import (
+    boosted_quantiles,
     evaluate_forecast,
     filter_protocol,
     forecast_drift,
@@ -30,6 +31,7 @@ CASES: dict[str, Case] = {
     "filter_protocol": filter_protocol.lines,
     "real_people": real_people.lines,
     "evaluate_forecast": evaluate_forecast.lines,
+    "boosted_quantiles": boosted_quantiles.lines,
     "forecast_drift": forecast_drift.lines,
     "glucobench": glucobench.lines,
     "lstm_lesson": lstm_lesson.lines,

@@ -26,7 +26,15 @@ _SETTINGS: dict[str, Any] = {
 """Chosen on the calibration block among a dozen neighbours, most of which lie within 0.3 mg/dL at every horizon."""
 
 
-def fit(inputs: NDArray[np.float32], targets: FloatArray, *, objective: str, seed: int, trees: int = TREES) -> Any:
+def fit(
+    inputs: NDArray[np.float32],
+    targets: FloatArray,
+    *,
+    objective: str,
+    seed: int,
+    trees: int = TREES,
+    level: float = 0.5,
+) -> Any:
     """What LightGBM's `dump_model` says of trees fitted to `targets` `(n,)`; NaN is no target.
 
     Parameters
@@ -34,7 +42,9 @@ def fit(inputs: NDArray[np.float32], targets: FloatArray, *, objective: str, see
     inputs
         Shape `(n, n_features)` without NaN.
     objective
-        `l2`, or `binary` for targets 0 and 1.
+        `l2`; `binary` for targets 0 and 1; `quantile`.
+    level
+        Which quantile; the other objectives do not look at it.
     """
     try:
         import lightgbm
@@ -43,5 +53,7 @@ def fit(inputs: NDArray[np.float32], targets: FloatArray, *, objective: str, see
     exists = np.isfinite(targets)
     rows = lightgbm.Dataset(inputs[exists], targets[exists], params={"verbose": -1})
     settings = {**_SETTINGS, "objective": objective, "boost_from_average": False, "seed": seed, "num_threads": THREADS}
+    if objective == "quantile":
+        settings |= {"alpha": level}
     settings["min_data_in_leaf"] = min(settings["min_data_in_leaf"], max(1, int(exists.sum()) // 10))
     return lightgbm.train(settings, rows, trees).dump_model()
