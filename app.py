@@ -4,6 +4,7 @@ import sys
 
 from waitress import serve
 
+from dashboard.memory import keep_memory_together
 from dashboard.server import create_app
 from twin_core.bootstrap import build_services
 from twin_core.domain.errors import BiotwinError
@@ -12,6 +13,7 @@ from twin_core.domain.settings import Settings
 
 def main() -> None:
     """Serve the dashboard until stopped."""
+    keep_memory_together()
     settings = Settings()
     try:
         services = build_services(settings)

@@ -270,14 +270,16 @@ def _run_arrays(
     outputs: FloatArray,
     final: FloatArray,
 ) -> None:
-    """Interpreted: each state an array over the patients."""
-    parameters = model.parameters(*p.T)
+    """Interpreted: each state an array over the patients, or a number for a single one."""
+    alone = len(p) == 1
+    parameters = model.parameters(*(p[0].tolist() if alone else p.T))
+    start = tuple(y[0].tolist() if alone else y.T)
     row = 0
-    for step, states in enumerate(_interpreted(model, tuple(y.T), parameters, runs)):
+    for step, states in enumerate(_interpreted(model, start, parameters, runs)):
         if saved[step]:
-            outputs[:, row] = np.stack(model.outputs(states, parameters), axis=1)
+            outputs[:, row] = np.stack(model.outputs(states, parameters), axis=-1)
             row += 1
-    final[:] = np.stack(states, axis=1)
+    final[:] = np.stack(states, axis=-1)
 
 
 def _interpreted(model: OdeModel, y: tuple[Any, ...], p: Any, runs: Sequence[Schedule]) -> Any:
