@@ -4,8 +4,7 @@ import sys
 
 from waitress import serve
 
-from dashboard.memory import keep_memory_together
-from dashboard.server import create_app
+from dashboard.server import create_app, keep_memory_together
 from twin_core.bootstrap import build_services
 from twin_core.domain.errors import BiotwinError
 from twin_core.domain.settings import Settings

