@@ -97,7 +97,7 @@ def _validate(given: argparse.Namespace) -> int:
     return 0 if _print_scores(held, found.histories) else 1
 
 
-def _evaluate(given: argparse.Namespace) -> int:
+def _evaluate(given: argparse.Namespace) -> None:
     """Forecast from every origin that the weights have not seen, print the scores, and keep the forecasts."""
     histories = read_folder(given.folder).histories
     with tempfile.TemporaryDirectory() as temporary:
@@ -106,7 +106,7 @@ def _evaluate(given: argparse.Namespace) -> int:
             weights = Path(temporary)
             _train_on(given.train, weights, given.seed, given.epochs)
         held, threshold = _held_out(histories, weights)
-    ahead = _print_scores(held, histories)
+    _print_scores(held, histories)
     for row in evaluation.alarm_rows(held, histories, threshold):
         lead = "-" if row.lead_median_min is None else f"{row.lead_median_min:.0f}"
         _print(
@@ -115,7 +115,6 @@ def _evaluate(given: argparse.Namespace) -> int:
         )
     if given.out is not None:
         _print(f"{table.write(held, given.out):,} rows written to {given.out}")
-    return 0 if ahead else 1
 
 
 def _held_out(histories: Mapping[str, History], weights: Path) -> tuple[evaluation.HeldOut, float]:

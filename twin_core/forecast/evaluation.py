@@ -206,14 +206,13 @@ def held_out(
     sample = sample_of(histories, {person: np.concatenate([warm_up[person], scored[person]]) for person in histories})
     parts = model.parts(sample.inputs)
     said = model.joined(sample.inputs, parts)
-    followed = _following(sample, said.quantiles_mg_dl)
     now = sample.now_mg_dl[:, None]
     everything = (
         Predicted(
             model=SHIPPED,
             mean_mg_dl=said.mean_mg_dl,
             median_mg_dl=said.quantiles_mg_dl[..., QUANTILE_LEVELS.index(0.50)],
-            quantiles_mg_dl=followed,
+            quantiles_mg_dl=_following(sample, said.quantiles_mg_dl),
         ),
         *(
             _point(name, now + change)
@@ -298,7 +297,7 @@ def _sampling_of(history: History) -> str:
 
 
 def high_alarm_rows(held: HeldOut, histories: Mapping[str, History]) -> tuple[alarms.AlarmScore, ...]:
-    """Alarms of high glucose by plain rules on the forecast; no page raises one."""
+    """Alarms of high glucose by plain rules on the forecast; no page goes by them."""
     sample, now = held.sample, held.sample.now_mg_dl
     quantiles = held.shipped.quantiles_mg_dl
     assert quantiles is not None

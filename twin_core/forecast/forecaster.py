@@ -106,16 +106,18 @@ class Forecaster:
             return replace(made, status=status, reason=reason)
         parts = self.model.parts(inputs)
         said = self._own(inputs, self.model.joined(inputs, parts))
-        quantiles = said.quantiles_mg_dl if follow is None else _followed(said.quantiles_mg_dl, follow)
-        low = self.model.low_within(parts, quantiles)[0]
-        for_everybody = self.model.low_within(parts, said.quantiles_mg_dl)[0]
+        quantiles, low = said.quantiles_mg_dl, self.model.low_within(parts, said.quantiles_mg_dl)
+        is_alarm = bool(low[0, 0] >= self.model.alarm_threshold)
+        if follow is not None:
+            quantiles = _followed(quantiles, follow)
+            low = self.model.low_within(parts, quantiles)
         return replace(
             made,
             horizons_min=np.array(HORIZONS_MIN),
             quantiles_mg_dl=quantiles[0],
             mean_mg_dl=said.mean_mg_dl[0],
-            below_70_within_min=dict(zip(LOW_WITHIN_MIN, low.tolist(), strict=True)),
-            low_alarm=bool(for_everybody[0] >= self.model.alarm_threshold),
+            below_70_within_min=dict(zip(LOW_WITHIN_MIN, low[0].tolist(), strict=True)),
+            low_alarm=is_alarm,
         )
 
     def explain(self, history: History, now_min: float) -> Explanation | None:
