@@ -140,10 +140,13 @@ def _print_scores(held: evaluation.HeldOut, histories: Mapping[str, History]) ->
     _print(f"{len(held.sample.persons):,} origins of {len(histories)} people, none of which training has seen")
     _print(evaluation.table_markdown(scores))
     rmse = {(score.model, score.horizon_min): score.rmse for score in scores}
-    baselines = {model for model, _ in rmse} - {evaluation.SHIPPED}
     for h in evaluation.PERSON_HORIZONS_MIN:
-        best = min(baselines, key=lambda model: rmse[model, h])
-        _print(f"{h:g} min: shipped {rmse[evaluation.SHIPPED, h]:.2f}, best baseline {best} {rmse[best, h]:.2f}")
+        best = min(evaluation.BASELINES, key=lambda model: rmse[model, h])
+        parts = ", ".join(f"{part} {rmse[part, h]:.2f}" for part in evaluation.PARTS)
+        _print(
+            f"{h:g} min: shipped {rmse[evaluation.SHIPPED, h]:.2f}, best baseline {best} {rmse[best, h]:.2f}; "
+            f"its parts alone: {parts}"
+        )
     ahead = all(rmse[evaluation.SHIPPED, h] < rmse["persistence", h] for h in evaluation.PERSON_HORIZONS_MIN)
     _print(f"ahead of persistence at 30, 60 and 120 min, pooled over people: {'yes' if ahead else 'NO'}")
     for row in evaluation.person_rows(held):

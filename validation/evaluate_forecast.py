@@ -22,9 +22,6 @@ from twin_core.forecast.targets import blocks, observed
 from validation.line import Line
 
 MOST_RMSE = {30.0: 21.5, 60.0: 33.8, 120.0: 46.0}
-BASELINES = ("ridge", "damped trend", "persistence")
-PARTS = ("boosted trees", "LSTM")
-"""What the stack is made of."""
 COVERAGE_90, LEAST_OF_A_PERSON = (0.88, 0.92), 0.86
 FRESH_MIN, LONGEST_FILLED_MIN = 5.0, 240.0
 LEAST_SENSITIVITY, MOST_FALSE_A_DAY, LEAST_LEAD_MIN = 0.90, 1.2, 25.0
@@ -38,7 +35,7 @@ def lines(data: Path) -> Iterator[Line]:
     scores = {(each.model, each.horizon_min): each for each in evaluation.scores(held.sample, held.predicted)}
     for horizon, most in MOST_RMSE.items():
         own = scores[evaluation.SHIPPED, horizon]
-        errors = {name: scores[name, horizon].rmse for name in BASELINES}
+        errors = {name: scores[name, horizon].rmse for name in evaluation.BASELINES}
         best = min(errors, key=errors.__getitem__)
         yield Line(
             what=f"{horizon:.0f} min, {own.count} rows: pooled RMSE [mg/dL]",
@@ -52,7 +49,7 @@ def lines(data: Path) -> Iterator[Line]:
             target="ours ahead",
             holds=own.rmse < errors[best],
         )
-        parts = ", ".join(f"{name} {scores[name, horizon].rmse:.2f}" for name in PARTS)
+        parts = ", ".join(f"{name} {scores[name, horizon].rmse:.2f}" for name in evaluation.PARTS)
         yield Line(what=f"{horizon:.0f} min: its parts alone", seen=parts)
         assert own.coverage is not None
         assert own.width is not None

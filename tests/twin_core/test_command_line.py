@@ -2,12 +2,14 @@
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from twin_core.__main__ import main
@@ -190,3 +192,38 @@ def test_the_web_app_imports_no_tensorflow() -> None:
     root = Path(__file__).resolve().parents[2]
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root).stdout
     assert printed == "[]\n"
+
+
+def evaluated(folder: Path, out: Path) -> pd.DataFrame:
+    assert main(["evaluate-forecast", str(folder), "--out", str(out)]) == 0
+    return pd.read_parquet(out).set_index(["person", "origin_utc", "horizon_min"])
+
+
+def test_a_folder_is_forecast_from_every_origin_and_what_comes_later_changes_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    made = evaluated(SAMPLE, tmp_path / "made.parquet")
+    printed = capsys.readouterr().out
+    assert "ahead of persistence at 30, 60 and 120 min, pooled over people: yes" in printed
+    assert f"{len(made):,} rows written" in printed
+    levels = made[["p05", "p10", "p25", "p50", "p75", "p90", "p95"]].to_numpy()
+    assert (np.diff(levels, axis=1) >= 0.0).all()
+    assert sorted(set(made.index.get_level_values("horizon_min"))) == list(range(5, 245, 5))
+
+    changed, moment = tmp_path / "changed", pd.Timestamp("2024-02-10 12:00")
+    shutil.copytree(SAMPLE, changed)
+    file = changed / "glucose" / "glucose_2308.csv"
+    readings = pd.read_csv(file)
+    later = pd.to_datetime(readings["bg_ts"], format="%d/%m/%Y %H:%M") > moment
+    assert later.any()
+    readings.loc[later, "value"] = 15.0
+    readings.to_csv(file, index=False)
+    again = evaluated(changed, tmp_path / "again.parquet")
+    origins = made.index.get_level_values("origin_utc")
+    before = made[(origins <= moment) | (made.index.get_level_values("person") != "2308")]
+    said = [*before.columns.drop("observed_mg_dl")]
+    assert len(before) > 100_000
+    pd.testing.assert_frame_equal(again.loc[before.index, said], before[said], check_exact=True)
+    after = made[(origins > moment) & (made.index.get_level_values("person") == "2308")]
+    shared = after.index.intersection(again.index)
+    assert (again.loc[shared, "p50"] - after.loc[shared, "p50"]).abs().max() > 50.0

@@ -35,6 +35,9 @@ PERSON_HORIZONS_MIN = (30.0, 60.0, 120.0)
 RANGES_MG_DL = {"below 70": (0.0, 70.0), "70 to 180": (70.0, 180.5), "above 180": (180.5, np.inf)}
 SLOW_SAMPLING_MIN = 10.0
 SHIPPED = "shipped"
+PARTS = ("boosted trees", "LSTM")
+"""What the shipped stack is made of."""
+BASELINES = ("ridge", "damped trend", "persistence")
 INTERVALS = {50: (0.25, 0.75), 80: (0.10, 0.90), 90: (0.05, 0.95)}
 
 
@@ -217,11 +220,12 @@ def held_out(
         *(
             _point(name, now + change)
             for name, change in (
-                ("boosted trees", parts.trees),
-                ("LSTM", parts.network),
-                ("ridge", parts.linear),
-                ("damped trend", damped.change(sample.inputs)),
-                ("persistence", np.zeros_like(parts.linear)),
+                *zip(PARTS, (parts.trees, parts.network), strict=True),
+                *zip(
+                    BASELINES,
+                    (parts.linear, damped.change(sample.inputs), np.zeros_like(parts.linear)),
+                    strict=True,
+                ),
             )
         ),
     )
