@@ -233,6 +233,7 @@ def _card_part(model: ModelCard, display: Display) -> list[Any]:
         ),
         card(html.H2("Alarms"), *_alarms(model, display), class_name="stack-tight"),
         card(html.H2("Person by person"), *_persons(model, display), class_name="stack-tight"),
+        card(html.H2("What it leans on"), *_reliance(model, display), class_name="stack-tight"),
         card(html.H2("Group by group"), *_report_groups(model, display), class_name="stack-tight"),
     ]
 
@@ -394,6 +395,30 @@ def _alarm_table(what: str, rules: Sequence[AlarmRow], display: Display) -> Any:
         for each in rules
     ]
     return figures_table(f"{rules[0].events:,} {what} in {rules[0].days:.0f} days of readings", head, rows)
+
+
+def _reliance(model: ModelCard, display: Display) -> list[Any]:
+    found = model.report.reliance
+    horizons = sorted({each.horizon_min for each in found})
+    rows = [
+        (
+            kind.capitalize(),
+            *(
+                _glucose(each.rmse_growth, display, signed=True)
+                for horizon in horizons
+                for each in found
+                if (each.kind, each.horizon_min) == (kind, horizon)
+            ),
+        )
+        for kind in dict.fromkeys(each.kind for each in found)
+    ]
+    head = ("Shuffled", *(f"{horizon:.0f}\u00a0min" for horizon in horizons))
+    caption = f"By how much the RMSE grows when one kind of knowledge is another moment's ({display.unit.value})"
+    words = (
+        "Kinds that speak of the same thing stand in for each other, so that each looks less needed than it is: "
+        "insulin and meals go together. The figures have no interval. For one forecast, Today says it."
+    )
+    return [figures_table(caption, head, rows), html.P(words, className="muted tiny")]
 
 
 def _report_groups(model: ModelCard, display: Display) -> list[Any]:

@@ -57,3 +57,15 @@ def test_the_threshold_is_the_highest_that_foresees_enough():
     assert alarms.threshold_for(0.9, 5.0, tried) == 0.2
     assert alarms.threshold_for(0.9, 5.0, tried[2:]) == 0.3
     assert alarms.threshold_for(0.9, 20.0, [*tried, (0.05, score(history, [360.0]))]) == 0.05
+
+
+def test_highs_are_counted_as_lows_are():
+    time_min = 5.0 * np.arange(288)
+    glucose = np.where((time_min >= 400) & (time_min <= 420), 200.0, 150.0)
+    history = History(cgm_time_min=time_min, cgm_mg_dl=glucose)
+    assert alarms.events_of(history, alarms.Excursion.HIGH).tolist() == [[400.0, 420.0]]
+    assert alarms.events_of(history, alarms.Excursion.LOW).size == 0
+    raised = np.isin(time_min, [370.0, 410.0, 900.0])
+    made = alarms.score("rule", {"a": history}, np.full(288, "a"), time_min, glucose, raised, alarms.Excursion.HIGH)
+    assert (made.events, made.foreseen, made.episodes, made.false_episodes) == (1, 1, 2, 1)
+    assert made.lead_median_min == 30.0

@@ -6,7 +6,7 @@ import pytest
 from twin_core.domain.errors import BadInput
 from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS
 from twin_core.domain.history import History
-from twin_core.forecast import evaluation
+from twin_core.forecast import evaluation, report
 from twin_core.forecast.context import CONTEXT_NAMES, Inputs, context_column
 from twin_core.forecast.damped_trend import DampedTrend
 from twin_core.forecast.features import FEATURES, N_STEPS, column
@@ -120,6 +120,27 @@ def test_ranges_share_out_all_readings(scored, held):
     for horizon in evaluation.PERSON_HORIZONS_MIN:
         (row,) = (score for score in scored if score.model == "shipped" and score.horizon_min == horizon)
         assert sum(each.count for each in evaluation.range_rows(held) if each.horizon_min == horizon) == row.count
+
+
+def test_groups_share_out_all_people_and_readings(histories, scored, held):
+    rows = evaluation.group_rows(held, histories)
+    assert {row.group for row in rows} == {"therapy", "sampling"}
+    for horizon in evaluation.PERSON_HORIZONS_MIN:
+        (row,) = (score for score in scored if score.model == "shipped" and score.horizon_min == horizon)
+        for group in ("therapy", "sampling"):
+            own = [each for each in rows if (each.group, each.horizon_min) == (group, horizon)]
+            assert sum(each.persons for each in own) == len(histories)
+            assert sum(each.count for each in own) == row.count
+            weighted = sum(each.count * each.bias for each in own) / row.count
+            assert weighted == pytest.approx(row.bias)
+
+
+def test_what_a_forecast_leans_on_is_what_it_misses_when_that_is_shuffled(held, shipped):
+    rows = report.reliance_rows(held, shipped.model)
+    growth = {(row.kind, row.horizon_min): row.rmse_growth for row in rows}
+    assert len(rows) == len(growth) == 18
+    assert growth["trend", 30.0] == max(each for (_, horizon), each in growth.items() if horizon == 30.0) > 0.5
+    assert rows == report.reliance_rows(held, shipped.model)
 
 
 def test_a_damped_trend_follows_a_straight_line_at_first_and_then_fades(histories):
