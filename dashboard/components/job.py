@@ -1,11 +1,11 @@
 """A computation in the background: its buttons, its progress, its message, and how its callback is registered."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dash import Input, Output, html
+from dash import Input, Output, ctx, html
 
-from dashboard.components.basics import aria
+from dashboard.components.basics import aria, notice
 
 POLL_MS = 150
 """How often the browser asks after a background callback; dash's default of 1,000 adds a second to each."""
@@ -52,3 +52,10 @@ def progress_to(set_progress: Callable[[Sequence[str]], object]) -> Callable[[fl
         set_progress([str(round(100 * fraction)), sentence])
 
     return report
+
+
+def job_message(name: str, result: Mapping[str, Any] | None, cancelled: str) -> Any:
+    """How the job `name` ended, in a callback of its result and its cancel button; `cancelled` if it was that."""
+    if ctx.triggered_id == f"{name}-cancel":
+        return notice(cancelled, "amber")
+    return notice(result["sentence"], "quiet" if result["good"] else "amber") if result else ""

@@ -8,7 +8,7 @@ from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from dashboard.components.basics import aria, card, figures_table, graph, legend, notice, page_head, segmented
 from dashboard.components.error_grid import error_grid
-from dashboard.components.job import job_controls, job_options, progress_to
+from dashboard.components.job import job_controls, job_message, job_options, progress_to
 from dashboard.figures.model import daily_figure, error_figure, error_grid_figure, pit_figure
 from dashboard.shell import Page, display_of
 from dashboard.theme.display import Display
@@ -128,15 +128,13 @@ def _register_learning(app: Dash, services: Services) -> None:
         prevent_initial_call=True,
     )
     def tell(result: dict[str, Any] | None, _: int | None, clicks: list[int | None], person_id: str) -> Any:
-        asked, message = ctx.triggered_id, html.Div()
-        if isinstance(asked, dict):
-            if not any(clicks):
-                return no_update, no_update
+        asked = ctx.triggered_id
+        if not isinstance(asked, dict):
+            message = job_message("learn", result, "Learning was cancelled; the forecaster stays as it was.")
+        elif any(clicks):
             message = _gone_back(services, person_id, int(asked["version"]))
-        elif asked == "learn-cancel":
-            message = notice("Learning was cancelled; the forecaster stays as it was.", "amber")
-        elif result:
-            message = notice(result["sentence"], "quiet" if result["good"] else "amber")
+        else:
+            return no_update, no_update
         return message, _versions(services, person_id)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import dash_bootstrap_components as dbc
 from dash import Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
 
-from dashboard.components.basics import aria, card, graph, legend, notice, page_head, segmented, swatch
+from dashboard.components.basics import aria, card, graph, legend, page_head, segmented, swatch
 from dashboard.components.coverage import coverage_sentence
-from dashboard.components.job import job_controls, job_options, progress_to
+from dashboard.components.job import job_controls, job_message, job_options, progress_to
 from dashboard.components.now import alert_of, leans_on, now_card, on_board
 from dashboard.figures.glucose import explained_colour, today_figure
 from dashboard.pages.today_drugs import drug_card, register_drugs
@@ -144,9 +144,7 @@ def _register_fit(app: Dash, services: Services) -> None:
     )
     def show_twin(result: dict[str, Any] | None, _: int | None, person_id: str) -> Any:
         summary = _twin_words(services.twins.summary(services.viewer, person_id))
-        if ctx.triggered_id == "twin-cancel":
-            return summary, notice("The fit was cancelled. The twin named above is in use.", "amber")
-        return summary, notice(result["sentence"], "quiet" if result["good"] else "amber") if result else ""
+        return summary, job_message("twin", result, "The fit was cancelled. The twin named above is in use.")
 
 
 def patched(figure: Figure) -> Patch:

@@ -8,7 +8,7 @@ import numpy as np
 from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from dashboard.components.basics import aria, card, figures_table, graph, legend, notice, page_head, segmented, select
-from dashboard.components.job import job_controls, job_options, progress_to
+from dashboard.components.job import job_controls, job_message, job_options, progress_to
 from dashboard.figures.twin import course_figure, fit_figure, heat_map_figure, parameter_figure, shares_figure
 from dashboard.shell import Page, display_of
 from dashboard.theme.display import Display
@@ -164,7 +164,7 @@ def _register_fit(app: Dash, services: Services) -> None:
         prevent_initial_call=True,
     )
     def tell(result: dict[str, Any] | None, _: int | None) -> Any:
-        return _told("judge-cancel", result, "The fit was cancelled; the twin stays as it was.")
+        return job_message("judge", result, "The fit was cancelled; the twin stays as it was.")
 
 
 def _register_versions(app: Dash, services: Services) -> None:
@@ -205,7 +205,7 @@ def _register_sensitivity(app: Dash, services: Services) -> None:
         prevent_initial_call=True,
     )
     def tell(result: dict[str, Any] | None, _: int | None) -> Any:
-        return _told("judge-shares-cancel", result, "The analysis was cancelled.")
+        return job_message("judge-shares", result, "The analysis was cancelled.")
 
     @app.callback(
         Output("judge-shares", "children"),
@@ -225,12 +225,6 @@ def _register_sensitivity(app: Dash, services: Services) -> None:
 def _unreadable(error: BiotwinError) -> Any:
     still = "Readings and forecasts on Today still work; a new fit replaces it."
     return notice(f"The twin in use cannot be read: {error} {still}", "red")
-
-
-def _told(cancel_id: str, result: dict[str, Any] | None, cancelled: str) -> Any:
-    if ctx.triggered_id == cancel_id:
-        return notice(cancelled, "amber")
-    return notice(result["sentence"], "quiet" if result["good"] else "amber") if result else ""
 
 
 def _parts(services: Services, display: Display, person_id: str, order: str) -> tuple[Any, ...]:

@@ -9,8 +9,9 @@ import ctypes
 from functools import cache
 from typing import Any
 
-import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import numpy as np
+
+from twin_core.solve.native import array_of, engine_of
 
 LANES = 8
 """Rows that go together: 4 took 42 us each, 16 took 24, and one row alone takes the longer the more there are."""
@@ -140,18 +141,14 @@ end:
 """
 
 
-def _array(kind: type, dimensions: int) -> Any:
-    return np.ctypeslib.ndpointer(dtype=kind, ndim=dimensions, flags="C_CONTIGUOUS")
-
-
 _SIGNATURE = ctypes.CFUNCTYPE(
     None,
-    _array(np.float32, 2),
-    _array(np.int32, 1),
-    _array(np.float32, 1),
-    _array(np.int32, 2),
-    *(_array(np.int32, 1),) * 2,
-    _array(np.float64, 2),
+    array_of(np.float32, 2),
+    array_of(np.int32, 1),
+    array_of(np.float32, 1),
+    array_of(np.int32, 2),
+    *(array_of(np.int32, 1),) * 2,
+    array_of(np.float64, 2),
     *(ctypes.c_int64,) * 3,
 )
 
@@ -165,12 +162,7 @@ def walk() -> Any:
     `n_outputs`. Go to the second child where `inputs[feature] > value`. A leaf is its own child, and its value is what
     it adds. Another type or number of dimensions raises `ctypes.ArgumentError`.
     """
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    machine = llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2, jit=True
-    )
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(_CODE), machine)
+    engine = engine_of(_CODE)
     engine.finalize_object()
     function = _SIGNATURE(engine.get_function_address(_SYMBOL))
     function.engine = engine  # type: ignore[attr-defined] # the code lives as long as the engine

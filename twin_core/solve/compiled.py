@@ -20,6 +20,7 @@ import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import numpy as np
 
 from twin_core.domain.models import OdeModel
+from twin_core.solve.native import array_of, engine_of
 
 LANES = 8
 """Patients in a block: the doubles that a 512-bit vector register holds."""
@@ -124,14 +125,10 @@ def _compiled_in_a_child(model: OdeModel) -> tuple[bytes, bytes] | None:
     return unpacked(child.stdout) if child.returncode == 0 else None
 
 
-def _array(kind: type, dimensions: int) -> Any:
-    return np.ctypeslib.ndpointer(dtype=kind, ndim=dimensions, flags="C_CONTIGUOUS")
-
-
 _POINTERS = (
-    *(_array(np.float64, n) for n in (2, 2, 1, 1, 3)),
-    *(_array(np.bool_, n) for n in (2, 1)),
-    *(_array(np.float64, n) for n in (3, 2, 1)),
+    *(array_of(np.float64, n) for n in (2, 2, 1, 1, 3)),
+    *(array_of(np.bool_, n) for n in (2, 1)),
+    *(array_of(np.float64, n) for n in (3, 2, 1)),
 )
 _SIGNATURE = ctypes.CFUNCTYPE(None, *_POINTERS, *(ctypes.c_ssize_t,) * 6)
 
@@ -144,7 +141,7 @@ def loaded(code: bytes, n_work: int) -> Callable[..., None]:
     `saved (s + 1,)`, and to be filled `observed (n, saved.sum(), n_observed)` and `final (n, n_states)`; `first`,
     `last`. Another type or number of dimensions raises `ctypes.ArgumentError`.
     """
-    engine = _engine()
+    engine = engine_of()
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     function = _SIGNATURE(engine.get_function_address(SYMBOL))
@@ -168,11 +165,3 @@ def loaded(code: bytes, n_work: int) -> Callable[..., None]:
 
     run.engine = engine  # type: ignore[attr-defined] # the code lives as long as the engine
     return run
-
-
-def _engine() -> Any:
-    """An engine that resolves what an object file calls (exp, pow) in this process."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    machine = llvm.Target.from_default_triple().create_target_machine(jit=True, codemodel="jitdefault")
-    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
