@@ -9,6 +9,8 @@ import numpy as np
 from twin_core.domain.history import FloatArray
 
 QUANTILE_LEVELS = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
+INTERVALS = {50: (0.25, 0.75), 80: (0.10, 0.90), 90: (0.05, 0.95)}
+"""Central intervals by percent: the levels of their ends."""
 HORIZONS_MIN = tuple(float(h) for h in range(5, 245, 5))
 """Every forecast answers for 5, 10, ... 240 min."""
 EXPLAINED_KINDS = ("trend", "meals", "insulin")

@@ -167,6 +167,11 @@ class History:
     activity_steps: FloatArray = field(default_factory=lambda: np.empty(0))
     utc_offset_min: float = 0.0
 
+    @property
+    def sampling_min(self) -> float | None:
+        """The median time between readings [min]; None with fewer than two."""
+        return float(np.median(np.diff(self.cgm_time_min))) if self.cgm_time_min.size > 1 else None
+
 
 def history_of(readings: Sequence[GlucoseReading], events: Sequence[Event]) -> History:
     """Stored records as numbers, on the axis that counts minutes from 1970-01-01 UTC.

@@ -9,34 +9,18 @@ while glucose is below 70 mg/dL already. Above 180 mg/dL everything is counted i
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twin_core.domain.history import FloatArray, History
 from twin_core.domain.units import MINUTES_PER_DAY
-from twin_core.forecast.copula import HYPOGLYCAEMIA_MG_DL
 from twin_core.forecast.features import HOLD_MIN, STEP_MIN
+from twin_core.metrics.glucose_alarms import EARLIEST_MIN, HYPOGLYCEMIA, LATEST_MIN, LEAST_EVENT_MIN, Threshold
 
-HYPERGLYCAEMIA_MG_DL = 180.0
-LEAST_EVENT_MIN = 10.0
 APART_MIN = 30.0
 """Events less than this apart are one."""
-SOONEST_MIN, EARLIEST_MIN = 5.0, 60.0
 EPISODE_GAP_MIN = 60.0
-
-
-class Excursion(Enum):
-    """What an alarm warns of; the limits are those of the consensus on time in range."""
-
-    LOW = "below 70 mg/dL"
-    HIGH = "above 180 mg/dL"
-
-    def holds(self, glucose_mg_dl: FloatArray) -> NDArray[np.bool_]:
-        """Where glucose is out of range."""
-        low = self is Excursion.LOW
-        return glucose_mg_dl < HYPOGLYCAEMIA_MG_DL if low else glucose_mg_dl > HYPERGLYCAEMIA_MG_DL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +51,9 @@ class AlarmScore:
         return self.false_episodes / self.days if self.days else float("nan")
 
 
-def events_of(history: History, excursion: Excursion) -> FloatArray:
+def events_of(history: History, threshold: Threshold) -> FloatArray:
     """First and last reading of each event [min], shape `(n, 2)`."""
-    time, out = history.cgm_time_min, excursion.holds(history.cgm_mg_dl)
+    time, out = history.cgm_time_min, threshold.beyond(history.cgm_mg_dl)
     if time.size == 0:
         return np.empty((0, 2))
     broken = np.diff(time) > HOLD_MIN
@@ -88,14 +72,14 @@ def score(
     origins_min: FloatArray,
     now_mg_dl: FloatArray,
     raised: NDArray[np.bool_],
-    excursion: Excursion = Excursion.LOW,
+    threshold: Threshold = HYPOGLYCEMIA,
 ) -> AlarmScore:
     """The score of a rule that raised an alarm, or not, at each origin; all of shape `(n,)`."""
     counts = np.zeros(4, dtype=int)
     leads: list[float] = []
     for person in np.unique(persons):
-        own = (persons == person) & ~excursion.holds(now_mg_dl)
-        found, own_leads = _of_person(histories[str(person)], origins_min[own], raised[own], excursion)
+        own = (persons == person) & ~threshold.beyond(now_mg_dl)
+        found, own_leads = _of_person(histories[str(person)], origins_min[own], raised[own], threshold)
         counts += found
         leads += own_leads
     events, foreseen, episodes, false_episodes = counts.tolist()
@@ -121,18 +105,18 @@ def threshold_for(sensitivity: float, lead_min: float, scored: Sequence[tuple[fl
 
 
 def _of_person(
-    history: History, origins: FloatArray, raised: NDArray[np.bool_], excursion: Excursion
+    history: History, origins: FloatArray, raised: NDArray[np.bool_], threshold: Threshold
 ) -> tuple[NDArray[np.int_], list[float]]:
     alarms = origins[raised]
     leads, events = [], 0
-    for onset in events_of(history, excursion)[:, 0]:
-        if _between(origins, onset - EARLIEST_MIN, onset - SOONEST_MIN).size == 0:
+    for onset in events_of(history, threshold)[:, 0]:
+        if _between(origins, onset - EARLIEST_MIN, onset - LATEST_MIN).size == 0:
             continue
         events += 1
-        before = _between(alarms, onset - EARLIEST_MIN, onset - SOONEST_MIN)
+        before = _between(alarms, onset - EARLIEST_MIN, onset - LATEST_MIN)
         leads += [float(onset - before[0])] if before.size else []
     episodes = np.split(alarms, np.flatnonzero(np.diff(alarms) > EPISODE_GAP_MIN) + 1) if alarms.size else []
-    out = history.cgm_time_min[excursion.holds(history.cgm_mg_dl)]
+    out = history.cgm_time_min[threshold.beyond(history.cgm_mg_dl)]
     false = sum(_between(out, episode[0], episode[-1] + EARLIEST_MIN).size == 0 for episode in episodes)
     return np.array([events, len(leads), len(episodes), false]), leads
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin_core.domain.errors import BadInput
-from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS
+from twin_core.domain.forecasts import HORIZONS_MIN, INTERVALS, QUANTILE_LEVELS
 from twin_core.domain.history import FloatArray, History
 from twin_core.forecast import adaptive, alarms
 from twin_core.forecast.context import Inputs, inputs_of
@@ -23,6 +23,7 @@ from twin_core.forecast.model import LOW_WITHIN_MIN, Model
 from twin_core.forecast.readiness import HIGHEST_MG_DL, LOWEST_MG_DL
 from twin_core.forecast.targets import blocks, observed
 from twin_core.metrics import forecast_scores
+from twin_core.metrics.glucose_alarms import HYPERGLYCEMIA
 
 TRAIN_STRIDE = 2
 """Every second origin of the training block is used: neighbours say nearly the same."""
@@ -32,13 +33,11 @@ _HEADINGS = (
     *("coverage 50/80/90 %", "width 50/80/90"),
 )
 PERSON_HORIZONS_MIN = (30.0, 60.0, 120.0)
-RANGES_MG_DL = {"below 70": (0.0, 70.0), "70 to 180": (70.0, 180.5), "above 180": (180.5, np.inf)}
 SLOW_SAMPLING_MIN = 10.0
 SHIPPED = "shipped"
 PARTS = ("boosted trees", "LSTM")
 """What the shipped stack is made of."""
 BASELINES = ("ridge", "damped trend", "persistence")
-INTERVALS = {50: (0.25, 0.75), 80: (0.10, 0.90), 90: (0.05, 0.95)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,11 +249,7 @@ def person_rows(held: HeldOut) -> tuple[PersonRow, ...]:
 
 def range_rows(held: HeldOut) -> tuple[RangeRow, ...]:
     """Scores of the shipped model by the range in which the observation lay."""
-    return tuple(
-        _range_row(name, low, high, horizon, held)
-        for name, (low, high) in RANGES_MG_DL.items()
-        for horizon in PERSON_HORIZONS_MIN
-    )
+    return tuple(_range_row(each, horizon, held) for each in forecast_scores.RANGES for horizon in PERSON_HORIZONS_MIN)
 
 
 def group_rows(held: HeldOut, histories: Mapping[str, History]) -> tuple[GroupRow, ...]:
@@ -296,8 +291,9 @@ def _therapy_of(history: History) -> str:
 
 
 def _sampling_of(history: History) -> str:
-    between_min = float(np.median(np.diff(history.cgm_time_min)))
-    return "under 10 min between readings" if between_min < SLOW_SAMPLING_MIN else "10 min and more between readings"
+    between_min = history.sampling_min
+    is_fast = between_min is not None and between_min < SLOW_SAMPLING_MIN
+    return "under 10 min between readings" if is_fast else "10 min and more between readings"
 
 
 def high_alarm_rows(held: HeldOut, histories: Mapping[str, History]) -> tuple[alarms.AlarmScore, ...]:
@@ -308,11 +304,11 @@ def high_alarm_rows(held: HeldOut, histories: Mapping[str, History]) -> tuple[al
     at_30 = quantiles[:, HORIZONS_MIN.index(30.0)]
     rules = {
         f"{percent} % quantile at 30 min above 180": at_30[:, QUANTILE_LEVELS.index(percent / 100)]
-        > alarms.HYPERGLYCAEMIA_MG_DL
+        > HYPERGLYCEMIA.level_mg_dl
         for percent in (50, 75, 90)
     } | {"glucose now above 160": now > 160.0}
     return tuple(
-        alarms.score(name, histories, sample.persons, sample.origins_min, now, raised, alarms.Excursion.HIGH)
+        alarms.score(name, histories, sample.persons, sample.origins_min, now, raised, HYPERGLYCEMIA)
         for name, raised in rules.items()
     )
 
@@ -379,12 +375,12 @@ def _person_row(person: str, horizon_min: float, sample: Sample, said: Predicted
     )
 
 
-def _range_row(name: str, low: float, high: float, horizon_min: float, held: HeldOut) -> RangeRow:
+def _range_row(own: forecast_scores.GlucoseRange, horizon_min: float, held: HeldOut) -> RangeRow:
     place = HORIZONS_MIN.index(horizon_min)
     seen, said = held.sample.observed_mg_dl[:, place], held.shipped
-    inside = (seen >= low) & (seen < high)
+    inside = own.holds(seen)
     return RangeRow(
-        name=name,
+        name=own.name,
         horizon_min=horizon_min,
         count=int(inside.sum()),
         rmse=forecast_scores.rmse(seen[inside], said.mean_mg_dl[inside, place]),

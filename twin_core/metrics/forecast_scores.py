@@ -29,6 +29,10 @@ class GlucoseRange(NamedTuple):
     low_mg_dl: float
     high_mg_dl: float
 
+    def holds(self, observed_mg_dl: FloatArray) -> NDArray[np.bool_]:
+        """Which values lie in it; none that is unknown."""
+        return (observed_mg_dl >= self.low_mg_dl) & (observed_mg_dl <= self.high_mg_dl)
+
 
 RANGES = (
     GlucoseRange("below 70", 0.0, float(np.nextafter(70.0, 0.0))),
@@ -147,7 +151,7 @@ def by_range(score: PointScore, observed_mg_dl: FloatArray, forecast_mg_dl: Floa
     compare models within a range, not ranges with each other.
     """
     return {
-        each.name: score(*(values[_within(each, observed_mg_dl)] for values in (observed_mg_dl, forecast_mg_dl)))
+        each.name: score(*(values[each.holds(observed_mg_dl)] for values in (observed_mg_dl, forecast_mg_dl)))
         for each in RANGES
     }
 
@@ -191,10 +195,6 @@ def mean_per_person(
         score(observed_mg_dl[persons == person], forecast_mg_dl[persons == person]) for person in np.unique(persons)
     ]
     return _mean(np.array(each, dtype=np.float64))
-
-
-def _within(each: GlucoseRange, observed_mg_dl: FloatArray) -> NDArray[np.bool_]:
-    return (observed_mg_dl >= each.low_mg_dl) & (observed_mg_dl <= each.high_mg_dl)
 
 
 def _correlation(one: FloatArray, other: FloatArray) -> float:

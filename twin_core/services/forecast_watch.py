@@ -4,7 +4,6 @@ Every forecast is made again as it would have been made then, from what was know
 that followed. Nothing of it is stored.
 """
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -15,19 +14,19 @@ import numpy as np
 
 from twin_core.domain.access import Viewer
 from twin_core.domain.forecasts import QUANTILE_LEVELS
-from twin_core.domain.history import FloatArray, History, instant_of
+from twin_core.domain.history import FloatArray, instant_of
 from twin_core.domain.units import MINUTES_PER_DAY
 from twin_core.metrics import forecast_scores
 from twin_core.metrics.drift import cumulative_sums
 from twin_core.services.frozen_forecasts import (
     FORECAST_BEFORE_MIN,
-    WATCHED_HORIZONS_MIN,
     Scored,
     ScoredHorizon,
     WatchedHorizon,
     scored,
-    watched_horizon,
+    watched_horizons,
 )
+from twin_core.services.kept import Kept
 from twin_core.services.live import Live
 from twin_core.services.personal_forecaster import PersonalForecasters
 from twin_core.services.records import Records
@@ -38,7 +37,6 @@ LEAST_OF_A_DAY = 24
 """Scored forecasts without which a day has no figures: six hours of them."""
 LEAST_DAYS = 5
 """Days with figures without which nothing is said of drift."""
-"""What the forecaster may see before the first day."""
 _REFRESH_MIN = 360.0
 _KEPT = 8
 
@@ -136,8 +134,7 @@ class ForecastWatches:
         self._records = records
         self._live = live
         self._forecasters = forecasters
-        self._lock = threading.Lock()
-        self._made: dict[str, ForecastWatch] = {}
+        self._made = Kept[ForecastWatch](_KEPT)
 
     def of(self, viewer: Viewer, person_id: str) -> ForecastWatch:
         """The last 14 days up to the person's last whole 6 h."""
@@ -145,14 +142,7 @@ class ForecastWatches:
         until_min = now_min - now_min % _REFRESH_MIN
         version = self._records.version(viewer, person_id), self._forecasters.version(viewer, person_id)
         key = f"{person_id}:{until_min:.0f}:{version}"
-        made = self._made.get(key)
-        if made is None:
-            made = self._build(viewer, person_id, until_min)
-            with self._lock:
-                self._made[key] = made
-                for old in list(self._made)[:-_KEPT]:
-                    del self._made[old]
-        return made
+        return self._made.of(key, lambda: self._build(viewer, person_id, until_min))
 
     def _build(self, viewer: Viewer, person_id: str, until_min: float) -> ForecastWatch:
         start_min = until_min - WATCH_DAYS * MINUTES_PER_DAY
@@ -165,9 +155,9 @@ class ForecastWatches:
             model_version=forecaster.model_version,
             until_min=until_min,
             days=days,
-            horizons=tuple(h for h in (watched_horizon(rows, each) for each in WATCHED_HORIZONS_MIN) if h is not None),
+            horizons=watched_horizons(rows),
             expected_pit=tuple(forecast_scores.expected_pit_shares(QUANTILE_LEVELS)),
-            sampling_min=_sampling_min(history),
+            sampling_min=history.sampling_min,
             drift=drift_of(days),
         )
 
@@ -249,10 +239,3 @@ def _watched_day(day: date, own: ScoredHorizon) -> WatchedDay:
         inside_90=forecast_scores.coverage(own.observed_mg_dl, *own.interval(90)),
         bias_mg_dl=forecast_scores.bias(own.observed_mg_dl, own.median_mg_dl),
     )
-
-
-def _sampling_min(history: History) -> float | None:
-    """The median time between readings [min]; None with fewer than two."""
-    if history.cgm_time_min.size < 2:
-        return None
-    return float(np.median(np.diff(history.cgm_time_min)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twin_core.domain.forecasts import HORIZONS_MIN, QUANTILE_LEVELS
+from twin_core.domain.forecasts import HORIZONS_MIN, INTERVALS, QUANTILE_LEVELS
 from twin_core.domain.history import FloatArray, History
 from twin_core.domain.units import MINUTES_PER_DAY
 from twin_core.forecast.features import held_glucose
@@ -20,7 +20,6 @@ FORECAST_BEFORE_MIN = 21.0 * MINUTES_PER_DAY
 """A forecast reads habits of 14 days; its intervals follow the 7 days before it."""
 WATCH_STEP_MIN = 15.0
 WATCHED_HORIZONS_MIN = (30.0, 60.0, 120.0)
-_INTERVALS = {50: (0.25, 0.75), 80: (0.10, 0.90), 90: (0.05, 0.95)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +103,7 @@ class ScoredHorizon:
 
     def interval(self, percent: int) -> tuple[FloatArray, FloatArray]:
         """The ends of the 50, 80 or 90 % interval, each of shape `(n,)`."""
-        low, high = (self.quantiles_mg_dl[:, QUANTILE_LEVELS.index(level)] for level in _INTERVALS[percent])
+        low, high = (self.quantiles_mg_dl[:, QUANTILE_LEVELS.index(level)] for level in INTERVALS[percent])
         return low, high
 
     def where(self, chosen: NDArray[np.bool_]) -> "ScoredHorizon":
@@ -128,6 +127,12 @@ def scored(forecaster: Forecaster, history: History, *, start_min: float, end_mi
     )
 
 
+def watched_horizons(rows: Scored) -> tuple[WatchedHorizon, ...]:
+    """The figures of every watched horizon at which something can be scored."""
+    found = (watched_horizon(rows, horizon) for horizon in WATCHED_HORIZONS_MIN)
+    return tuple(each for each in found if each is not None)
+
+
 def watched_horizon(rows: Scored, horizon_min: float) -> WatchedHorizon | None:
     """The figures of one horizon; None when nothing can be scored."""
     own = rows.at(horizon_min)
@@ -145,8 +150,8 @@ def watched_horizon(rows: Scored, horizon_min: float) -> WatchedHorizon | None:
         bias_mg_dl=forecast_scores.bias(seen, median),
         pinball_mg_dl=forecast_scores.pinball(seen, own.quantiles_mg_dl, QUANTILE_LEVELS),
         crps_mg_dl=forecast_scores.crps(seen, own.quantiles_mg_dl, QUANTILE_LEVELS),
-        coverage={percent: forecast_scores.coverage(seen, *own.interval(percent)) for percent in _INTERVALS},
-        width_mg_dl={percent: forecast_scores.width(seen, *own.interval(percent)) for percent in _INTERVALS},
+        coverage={percent: forecast_scores.coverage(seen, *own.interval(percent)) for percent in INTERVALS},
+        width_mg_dl={percent: forecast_scores.width(seen, *own.interval(percent)) for percent in INTERVALS},
         pit=tuple(forecast_scores.pit_shares(seen, own.quantiles_mg_dl, QUANTILE_LEVELS)),
         lag_min=forecast_scores.time_lag_min(
             rows.observed_mg_dl[:, place],
@@ -156,8 +161,5 @@ def watched_horizon(rows: Scored, horizon_min: float) -> WatchedHorizon | None:
         ),
         grids={name: grid_view(Grid(name), horizon_min, seen, median) for name in GRIDS},
         rmse_by_range=forecast_scores.by_range(forecast_scores.rmse, seen, median),
-        count_by_range={
-            each.name: int(((seen >= each.low_mg_dl) & (seen <= each.high_mg_dl)).sum())
-            for each in forecast_scores.RANGES
-        },
+        count_by_range={each.name: int(each.holds(seen).sum()) for each in forecast_scores.RANGES},
     )

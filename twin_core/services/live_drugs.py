@@ -5,7 +5,6 @@ state) if it is the drug's first, and ends with the drug's next event. No level 
 how people with the model's default covariates differ, not what is known of this person.
 """
 
-import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from math import ceil, floor
@@ -20,6 +19,7 @@ from twin_core.domain.errors import OutOfRange
 from twin_core.domain.history import instant_of, minutes_of
 from twin_core.domain.records import DRUG_NAME, REPEATS_H, VIRTUAL_SOURCE, Event
 from twin_core.services.dosing import BAND_LABEL, Dosing
+from twin_core.services.kept import Kept
 from twin_core.services.live import Live
 from twin_core.services.personal_dosing import Person, fitted, personal_curves
 from twin_core.services.records import Records, drug_event
@@ -41,8 +41,7 @@ class LiveDrugs:
         self._records = records
         self._live = live
         self._dosing = dosing
-        self._lock = threading.Lock()
-        self._made: dict[tuple[str, int, float], tuple[DrugLevel, ...]] = {}
+        self._made = Kept[tuple[DrugLevel, ...]](_KEPT)
 
     @property
     def choices(self) -> tuple[Drug, ...]:
@@ -55,14 +54,7 @@ class LiveDrugs:
         """The person's drugs at their present, by name; empty for who takes none."""
         now_min = float(floor(self._live.now_min(viewer, person_id)))
         key = (person_id, self._records.version(viewer, person_id), now_min)
-        made = self._made.get(key)
-        if made is None:
-            made = self._build(viewer, person_id, now_min)
-            with self._lock:
-                self._made[key] = made
-                for old in list(self._made)[:-_KEPT]:
-                    del self._made[old]
-        return made
+        return self._made.of(key, lambda: self._build(viewer, person_id, now_min))
 
     def _build(self, viewer: Viewer, person_id: str, now_min: float) -> tuple[DrugLevel, ...]:
         start_min = now_min - 1440.0 * _LOOK_BACK_DAYS

@@ -4,7 +4,6 @@ The shipped forecaster answers for everybody until something learned from a pers
 their last week, which the learning has not seen. Every version stays; going back makes an old one the newest again.
 """
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +14,7 @@ import numpy as np
 from twin_core.domain.access import Purpose, Viewer
 from twin_core.domain.errors import BiotwinError, UnknownName
 from twin_core.domain.forecasts import Forecast, ForecastStatus
-from twin_core.domain.history import FloatArray
+from twin_core.domain.history import FloatArray, History
 from twin_core.domain.ports import ForecasterVersion, ResultCache, Store
 from twin_core.domain.units import MINUTES_PER_DAY
 from twin_core.forecast.explanation import Explanation
@@ -23,6 +22,7 @@ from twin_core.forecast.forecaster import Forecaster
 from twin_core.forecast.personal import Personal, personalised
 from twin_core.inference.data_hash import data_hash
 from twin_core.services.frozen_forecasts import FORECAST_BEFORE_MIN
+from twin_core.services.kept import Kept
 from twin_core.services.live import Live
 from twin_core.services.records import Records
 
@@ -84,31 +84,31 @@ class PersonalForecasters:
         self._live = live
         self._population = population
         self._cache = cache
-        self._lock = threading.Lock()
-        self._made: dict[str, Forecaster] = {}
+        self._made = Kept[Forecaster](_KEPT)
 
     def current(self, viewer: Viewer, person_id: str) -> Forecaster:
         """The forecaster in use; the shipped one when a version was made for other weights."""
         kept = self._store.latest_forecaster(viewer, person_id)
         if kept is None or not self._changes(kept):
             return self._population
-        key = f"{person_id}:{kept.version}"
-        made = self._made.get(key)
-        if made is None:
-            made = with_correction(self._population, kept.payload["coefficients"], f"person-{kept.version}")
-            with self._lock:
-                self._made[key] = made
-                for old in list(self._made)[:-_KEPT]:
-                    del self._made[old]
-        return made
+        coefficients, name = kept.payload["coefficients"], f"person-{kept.version}"
+        return self._made.of((person_id, kept.version), lambda: with_correction(self._population, coefficients, name))
+
+    def forecast(self, viewer: Viewer, person_id: str, now_min: float) -> Forecast:
+        """The one forecast of a person's present, by two weeks of habits; its intervals follow the person."""
+        return self._forecast(viewer, person_id, now_min)[0]
 
     def served(self, viewer: Viewer, person_id: str, now_min: float) -> Served:
-        """The one forecast of a person's present, by two weeks of habits; its intervals follow the person."""
-        forecaster = self.current(viewer, person_id)
-        history = self._records.history(viewer, person_id, now_min - HABITS_MIN, now_min + 1.0)
-        forecast = forecaster.forecast(history, now_min, self._follow(viewer, person_id, forecaster, now_min))
+        """The same forecast and what it leans on."""
+        forecast, forecaster, history = self._forecast(viewer, person_id, now_min)
         is_made = forecast.status is ForecastStatus.OK
         return Served(forecast=forecast, explanation=forecaster.explain(history, now_min) if is_made else None)
+
+    def _forecast(self, viewer: Viewer, person_id: str, now_min: float) -> tuple[Forecast, Forecaster, History]:
+        forecaster = self.current(viewer, person_id)
+        history = self._records.history(viewer, person_id, now_min - HABITS_MIN, now_min + 1.0)
+        follow = self._follow(viewer, person_id, forecaster, now_min)
+        return forecaster.forecast(history, now_min, follow), forecaster, history
 
     def _follow(self, viewer: Viewer, person_id: str, forecaster: Forecaster, now_min: float) -> FloatArray:
         """How far to widen the intervals, looked back at once every hour of the person's time."""

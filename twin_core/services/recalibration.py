@@ -4,7 +4,6 @@ The filter of `inference.ensemble_filter` runs over the last two days of the rec
 person's present, each time that something has changed; nothing of it is stored.
 """
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,6 +15,7 @@ from twin_core.domain.history import FloatArray
 from twin_core.domain.units import MINUTES_PER_DAY
 from twin_core.inference.ensemble_filter import FilterRun, FilterStatus, run_filter
 from twin_core.inference.twin import FittedTwin, TwinKind
+from twin_core.services.kept import Kept
 from twin_core.services.live import Live
 from twin_core.services.records import Records
 from twin_core.services.twins import Twins
@@ -179,22 +179,15 @@ class Recalibrations:
         self._records = records
         self._live = live
         self._twins = twins
-        self._lock = threading.Lock()
-        self._made: dict[str, Recalibration] = {}
+        self._made = Kept[Recalibration](_KEPT)
 
     def of(self, viewer: Viewer, person_id: str) -> Recalibration:
         """The last two days up to the person's present; computed once for each state of record, twin and minute."""
         now_min = float(int(self._live.now_min(viewer, person_id)))
         versions = self._records.version(viewer, person_id), self._twins.version(viewer, person_id)
         key = f"{person_id}:{versions}:{now_min:.0f}"
-        made = self._made.get(key)
-        if made is None:
-            made = self._build(viewer.with_purpose(Purpose.CALIBRATION), person_id, now_min, versions[1])
-            with self._lock:
-                self._made[key] = made
-                for old in list(self._made)[:-_KEPT]:
-                    del self._made[old]
-        return made
+        asking = viewer.with_purpose(Purpose.CALIBRATION)
+        return self._made.of(key, lambda: self._build(asking, person_id, now_min, versions[1]))
 
     def _build(self, viewer: Viewer, person_id: str, now_min: float, twin_version: int) -> Recalibration:
         twin = self._twins.current(viewer, person_id)

@@ -1,6 +1,5 @@
 """Replay: a past day as it was forecast, as it happened, and as it might have gone under another therapy."""
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -13,17 +12,14 @@ from twin_core.domain.access import Viewer
 from twin_core.domain.errors import BadInput, OutOfRange
 from twin_core.domain.forecasts import HORIZONS_MIN
 from twin_core.domain.history import BasalRate, FloatArray, History, Therapy, instant_of, minutes_of
-from twin_core.forecast.features import held_glucose
-from twin_core.forecast.targets import observed
 from twin_core.inference.retelling import CannotRetell, ToldDay, retold, told_day
 from twin_core.services.frozen_forecasts import (
     FORECAST_BEFORE_MIN,
-    WATCH_STEP_MIN,
-    WATCHED_HORIZONS_MIN,
-    Scored,
     WatchedHorizon,
-    watched_horizon,
+    scored,
+    watched_horizons,
 )
+from twin_core.services.kept import Kept
 from twin_core.services.personal_forecaster import PersonalForecasters
 from twin_core.services.records import Records
 from twin_core.services.twins import Twins
@@ -135,8 +131,7 @@ class Replay:
         self._records = records
         self._twins = twins
         self._forecasters = forecasters
-        self._lock = threading.Lock()
-        self._told: dict[str, ToldDay | CannotRetell] = {}
+        self._told = Kept[ToldDay | CannotRetell](_KEPT_DAYS)
 
     def days(self, viewer: Viewer, person_id: str) -> tuple[date, ...]:
         """The local dates from the first to the last reading, newest first."""
@@ -152,17 +147,16 @@ class Replay:
         start_min, end_min = self._bounds(viewer, person_id, day)
         begin_min = start_min - FORECAST_BEFORE_MIN
         history = self._records.history(viewer, person_id, begin_min, end_min + HORIZONS_MIN[-1])
-        origins = np.arange(start_min, end_min, WATCH_STEP_MIN)
         forecaster = self._forecasters.current(viewer, person_id)
-        quantiles = forecaster.followed_many(history, origins)
+        rows = scored(forecaster, history, start_min=start_min, end_min=end_min)
         return ReplayedDay(
             day=day,
             start_min=start_min,
             end_min=end_min,
             history=history,
-            origins_min=origins,
-            quantiles_mg_dl=quantiles,
-            scores=_scores(history, origins, quantiles),
+            origins_min=rows.origins_min,
+            quantiles_mg_dl=rows.quantiles_mg_dl,
+            scores=watched_horizons(rows),
             model_version=forecaster.model_version,
         )
 
@@ -188,15 +182,12 @@ class Replay:
         """Deconvolved once for each twin, day and state of the record."""
         version = self._records.version(viewer, person_id)
         key = f"{person_id}:{version}:{self._twins.version(viewer, person_id)}:{day}"
-        if key not in self._told:
-            start_min, end_min = self._bounds(viewer, person_id, day)
-            history = self._records.history(viewer, person_id, start_min - _BEFORE_MIN, end_min + 15.0)
-            told = told_day(self._twins.current(viewer, person_id), history, start_min=start_min, end_min=end_min)
-            with self._lock:
-                self._told[key] = told
-                for old in list(self._told)[:-_KEPT_DAYS]:
-                    del self._told[old]
-        return self._told[key]
+        return self._told.of(key, lambda: self._tell(viewer, person_id, day))
+
+    def _tell(self, viewer: Viewer, person_id: str, day: date) -> ToldDay | CannotRetell:
+        start_min, end_min = self._bounds(viewer, person_id, day)
+        history = self._records.history(viewer, person_id, start_min - _BEFORE_MIN, end_min + 15.0)
+        return told_day(self._twins.current(viewer, person_id), history, start_min=start_min, end_min=end_min)
 
     def _bounds(self, viewer: Viewer, person_id: str, day: date) -> tuple[float, float]:
         days = self.days(viewer, person_id)
@@ -213,17 +204,6 @@ class Replay:
 
     def _zone(self, viewer: Viewer, person_id: str) -> ZoneInfo:
         return ZoneInfo(self._records.person(viewer, person_id).time_zone)
-
-
-def _scores(history: History, origins: FloatArray, quantiles: FloatArray) -> tuple[WatchedHorizon, ...]:
-    rows = Scored(
-        origins_min=origins,
-        now_mg_dl=held_glucose(history, origins)[0],
-        observed_mg_dl=observed(history, origins),
-        quantiles_mg_dl=quantiles,
-    )
-    found = (watched_horizon(rows, horizon) for horizon in WATCHED_HORIZONS_MIN)
-    return tuple(each for each in found if each is not None)
 
 
 def _changed(told: ToldDay, change: Change) -> Therapy:

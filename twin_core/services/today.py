@@ -1,6 +1,5 @@
 """Today: the one forecast of a person's present, and what is known beside it."""
 
-import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,7 @@ from twin_core.domain.ports import ResultCache
 from twin_core.forecast.explanation import EXPLAINED_MIN, Explanation
 from twin_core.forecast.features import carbs_remaining, insulin_remaining
 from twin_core.services.frozen_forecasts import FORECAST_BEFORE_MIN
+from twin_core.services.kept import Kept
 from twin_core.services.live import Live
 from twin_core.services.personal_forecaster import PersonalForecasters
 from twin_core.services.records import Records
@@ -83,8 +83,7 @@ class TodayViews:
         self._twins = twins
         self._forecasters = forecasters
         self._cache = cache
-        self._lock = threading.Lock()
-        self._made: dict[str, Today] = {}
+        self._made = Kept[Today](_KEPT)
 
     def token(self, viewer: Viewer, person_id: str) -> str:
         """What the browser compares: the record's version, the minute, the models in use, the playback."""
@@ -97,14 +96,7 @@ class TodayViews:
     def of(self, viewer: Viewer, person_id: str) -> Today:
         """The person's present."""
         token = self.token(viewer, person_id)
-        made = self._made.get(token)
-        if made is None:
-            made = self._build(viewer, person_id, token)
-            with self._lock:
-                self._made[token] = made
-                for old in list(self._made)[:-_KEPT]:
-                    del self._made[old]
-        return made
+        return self._made.of(token, lambda: self._build(viewer, person_id, token))
 
     def _build(self, viewer: Viewer, person_id: str, token: str) -> Today:
         now_min = float(int(self._live.now_min(viewer, person_id)))

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +21,7 @@ from twin_core.inference.segments import Day, days_of
 from twin_core.inference.sensitivity import OUTCOMES, Sensitivity, Spread, sensitivity_of
 from twin_core.inference.state import with_unrecorded_doses
 from twin_core.inference.twin import FitMetrics, FittedTwin, TwinKind
+from twin_core.services.kept import Kept
 from twin_core.services.live import Live
 from twin_core.services.recalibration import Band, Recalibrations
 from twin_core.services.records import Records
@@ -238,8 +238,7 @@ class TwinReports:
         self._twins = twins
         self._recalibrations = recalibrations
         self._cache = cache
-        self._lock = threading.Lock()
-        self._curves: dict[str, FitCurve | None] = {}
+        self._curves = Kept[FitCurve | None](_KEPT)
 
     def of(self, viewer: Viewer, person_id: str) -> TwinReport:
         """What the twin in use knows."""
@@ -327,13 +326,7 @@ class TwinReports:
         if twin.window_min is None:
             return None
         key = f"{_fingerprint(twin)}:{len(history.cgm_time_min)}:{history.utc_offset_min:g}"
-        if key not in self._curves:
-            curve = fit_curve(twin, history)
-            with self._lock:
-                self._curves[key] = curve
-                for old in list(self._curves)[:-_KEPT]:
-                    del self._curves[old]
-        return self._curves[key]
+        return self._curves.of(key, lambda: fit_curve(twin, history))
 
 
 def parameter_rows(twin: FittedTwin) -> tuple[ParameterRow, ...]:

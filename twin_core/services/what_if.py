@@ -1,6 +1,5 @@
 """What if: plans, the next hours without and with them, and what the browser needs to preview other plans."""
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -27,6 +26,7 @@ from twin_core.services.hybrid import (
     moved_by,
     quantiles_of,
 )
+from twin_core.services.kept import Kept
 from twin_core.services.live import Live
 from twin_core.services.outcomes import Outcome, clipped, outcomes_of
 from twin_core.services.personal_forecaster import PersonalForecasters
@@ -272,8 +272,7 @@ class WhatIf:
         self._twins = twins
         self._forecasters = forecasters
         self._second = second
-        self._lock = threading.Lock()
-        self._presents: dict[str, _Present] = {}
+        self._presents = Kept[_Present](_KEPT)
 
     def token(self, viewer: Viewer, person_id: str, now_min: float | None = None) -> str:
         """What the browser compares: the record's version, the person's minute, and the models in use."""
@@ -315,19 +314,12 @@ class WhatIf:
 
     def _present(self, viewer: Viewer, person_id: str, now_min: float) -> _Present:
         token = self.token(viewer, person_id, now_min)
-        made = self._presents.get(token)
-        if made is None:
-            made = self._made(viewer, person_id, now_min, token)
-            with self._lock:
-                self._presents[token] = made
-                for old in list(self._presents)[:-_KEPT]:
-                    del self._presents[old]
-        return made
+        return self._presents.of(token, lambda: self._made(viewer, person_id, now_min, token))
 
     def _made(self, viewer: Viewer, person_id: str, now_min: float, token: str) -> _Present:
         history = self._records.history(viewer, person_id, now_min - _LOOK_BACK_MIN, now_min + 1.0)
         forecaster = self._forecasters.current(viewer, person_id)
-        baseline = self._forecasters.served(viewer, person_id, now_min).forecast
+        baseline = self._forecasters.forecast(viewer, person_id, now_min)
         twin, second = self._twins.current(viewer, person_id), self._second.current(viewer, person_id)
         therapy = acting(history.therapy, now_min, LONG_HORIZON_MIN)
         bodies, other = bodies_of(twin, history, now_min), _one_body(second, history, now_min)

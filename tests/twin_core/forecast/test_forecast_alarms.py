@@ -5,6 +5,7 @@ import pytest
 
 from twin_core.domain.history import History
 from twin_core.forecast import alarms
+from twin_core.metrics.glucose_alarms import HYPERGLYCEMIA, HYPOGLYCEMIA
 
 
 def course(lows: list[tuple[float, float]]) -> History:
@@ -28,7 +29,7 @@ def score(history: History, raised_at: list[float]) -> alarms.AlarmScore:
 
 
 def test_a_low_of_less_than_10_min_is_no_event_and_two_within_half_an_hour_are_one():
-    found = alarms.events_of(course([(200, 205), (400, 420), (440, 460), (700, 720)]), alarms.Excursion.LOW)
+    found = alarms.events_of(course([(200, 205), (400, 420), (440, 460), (700, 720)]), HYPOGLYCEMIA)
     assert found.tolist() == [[400.0, 460.0], [700.0, 720.0]]
 
 
@@ -63,9 +64,9 @@ def test_highs_are_counted_as_lows_are():
     time_min = 5.0 * np.arange(288)
     glucose = np.where((time_min >= 400) & (time_min <= 420), 200.0, 150.0)
     history = History(cgm_time_min=time_min, cgm_mg_dl=glucose)
-    assert alarms.events_of(history, alarms.Excursion.HIGH).tolist() == [[400.0, 420.0]]
-    assert alarms.events_of(history, alarms.Excursion.LOW).size == 0
+    assert alarms.events_of(history, HYPERGLYCEMIA).tolist() == [[400.0, 420.0]]
+    assert alarms.events_of(history, HYPOGLYCEMIA).size == 0
     raised = np.isin(time_min, [370.0, 410.0, 900.0])
-    made = alarms.score("rule", {"a": history}, np.full(288, "a"), time_min, glucose, raised, alarms.Excursion.HIGH)
+    made = alarms.score("rule", {"a": history}, np.full(288, "a"), time_min, glucose, raised, HYPERGLYCEMIA)
     assert (made.events, made.foreseen, made.episodes, made.false_episodes) == (1, 1, 2, 1)
     assert made.lead_median_min == 30.0
