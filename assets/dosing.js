@@ -28,7 +28,7 @@
 
   function paint(p, given, next) {
     const graph = document.querySelector(".graph-dosing .js-plotly-plot");
-    if (!graph || !graph.data || !p) return;
+    if (!graph || !graph.data || !graph._fullLayout || !p) return;
     if (!p.history.length && given !== p.given) return;
     if (painted.paint === p && painted.given === given && painted.next === next) return;
     const same = painted.paint === p ? painted.given === given : p.given === given;
@@ -42,7 +42,11 @@
     }
     const place = Object.fromEntries(graph.data.map((trace, i) => [trace.name, i]));
     const known = curves.filter((pair) => pair[0] in place);
-    window.Plotly.restyle(graph, { y: known.map((pair) => pair[1]) }, known.map((pair) => place[pair[0]]));
+    const painting = window.Plotly.restyle(
+      graph, { y: known.map((pair) => pair[1]) }, known.map((pair) => place[pair[0]]),
+    );
+    /* Another drug's graph may take this one's place while it is painted: then there is nothing left to paint. */
+    if (painting) painting.catch(function (error) { if (graph.isConnected) throw error; });
   }
 
   function amountOf(input) {
